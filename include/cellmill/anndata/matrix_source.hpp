@@ -1,0 +1,67 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cellmill/anndata/csr_chunk.hpp"
+#include "cellmill/core/ranges.hpp"
+#include "cellmill/storage/array.hpp"
+#include "cellmill/storage/group.hpp"
+
+namespace cellmill {
+
+/// Rows of a matrix as read from disk, not yet decoded.
+struct FetchedRows {
+  Range rows;
+  std::vector<std::int64_t>
+      indptr;  ///< of these rows, rows + 1 offsets into the whole matrix (CSR)
+  FetchedRange indices;
+  FetchedRange values;
+  [[nodiscard]] std::int64_t encoded_bytes() const {
+    return indices.encoded_bytes() + values.encoded_bytes();
+  }
+};
+
+/// Rows of X, of a layer or of raw as CsrChunks, whatever the disk holds. Values become float32, as
+/// in scanpy. `fetch` runs on I/O threads, `decode` in tasks; both thread-safe.
+class MatrixSource {
+ public:
+  MatrixSource() = default;
+  MatrixSource(const MatrixSource&) = delete;
+  MatrixSource& operator=(const MatrixSource&) = delete;
+  virtual ~MatrixSource() = default;
+
+  [[nodiscard]] virtual const std::string& location() const = 0;  ///< `plate1.h5ad: X`
+  [[nodiscard]] virtual std::string encoding() const = 0;  ///< `csr_matrix`, `csc_matrix`, `array`
+  [[nodiscard]] virtual DType dtype() const = 0;           ///< on disk
+  [[nodiscard]] virtual std::int64_t n_rows() const = 0;
+  [[nodiscard]] virtual std::int32_t n_cols() const = 0;
+  [[nodiscard]] virtual std::int64_t nnz() const = 0;  ///< stored values
+
+  /// Offsets [range.begin … range.end] of the rows in the non-zeros: range.size() + 1 numbers.
+  /// Checked to rise and to stay within nnz. \throws Error(input) naming the row
+  [[nodiscard]] virtual std::vector<std::int64_t> indptr(Range rows) const = 0;
+
+  /// Most bytes that fetching and decoding `rows` will take, given their indptr (encoded, decoded;
+  /// each kind apart).
+  struct Cost {
+    std::int64_t encoded = 0;
+    std::int64_t decoded = 0;
+  };
+  [[nodiscard]] virtual Cost cost(Range rows, std::int64_t nnz) const = 0;
+
+  [[nodiscard]] virtual FetchedRows fetch(Range rows) const = 0;
+
+  /// Decodes into `out`, reusing its buffers. Rows are made canonical: columns sorted, duplicates
+  /// added up. \throws Error(input) for a column outside the matrix, naming the row
+  virtual void decode(const FetchedRows& fetched, CsrChunk& out) const = 0;
+};
+
+/// The matrix in `parent` under `name` ("X", "layers/counts", "raw/X").
+/// \throws Error(missing) if absent, Error(input) if its encoding is not one that can be read
+[[nodiscard]] std::unique_ptr<MatrixSource> open_matrix(const Group& parent,
+                                                        const std::string& name);
+
+}  // namespace cellmill

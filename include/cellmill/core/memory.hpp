@@ -1,0 +1,81 @@
+#pragma once
+
+#include <condition_variable>
+#include <cstdint>
+#include <deque>
+#include <mutex>
+
+namespace cellmill {
+
+/// The bytes a rank may use for its buffers. One budget a rank; every large buffer holds a
+/// Reservation of it. Only the fetch stage of a pass waits for memory, first come first served;
+/// everything downstream reserves without waiting, so the pipeline can't deadlock. Thread-safe.
+class MemoryBudget {
+ public:
+  /// \param limit bytes; what the process already used when the budget was made is the caller's to
+  /// subtract
+  explicit MemoryBudget(std::int64_t limit) : limit_(limit) {}
+  MemoryBudget(const MemoryBudget&) = delete;
+  MemoryBudget& operator=(const MemoryBudget&) = delete;
+
+  /// Bytes given back when it dies. Movable.
+  class Reservation {
+   public:
+    Reservation() = default;
+    Reservation(MemoryBudget* budget, std::int64_t bytes) : budget_(budget), bytes_(bytes) {}
+    Reservation(Reservation&& other) noexcept;
+    Reservation& operator=(Reservation&& other) noexcept;
+    ~Reservation();
+    [[nodiscard]] std::int64_t bytes() const { return bytes_; }
+    /// Gives back all but `bytes`; growing is not possible.
+    void shrink_to(std::int64_t bytes);
+
+   private:
+    MemoryBudget* budget_ = nullptr;
+    std::int64_t bytes_ = 0;
+  };
+
+  /// Waits, in order of arrival, until `bytes` are free. A request larger than the whole limit is
+  /// granted when nothing else is reserved, so that a job with one oversized cell still runs.
+  [[nodiscard]] Reservation wait_for(std::int64_t bytes);
+
+  /// Reserves at once. \throws Error(input) that says what `purpose` needed and what is left, and
+  /// to raise --memory
+  [[nodiscard]] Reservation reserve(std::int64_t bytes, const char* purpose);
+
+  /// Whether `bytes` are free now.
+  [[nodiscard]] bool fits(std::int64_t bytes) const;
+
+  /// Wakes and fails every waiter (with Error(stopped)): used when a pass ends early.
+  void cancel();
+  void reset_cancel();
+
+  [[nodiscard]] std::int64_t limit() const { return limit_; }
+  [[nodiscard]] std::int64_t reserved() const;
+  [[nodiscard]] std::int64_t peak() const;
+
+ private:
+  void release(std::int64_t bytes);
+
+  const std::int64_t limit_;
+  mutable std::mutex mutex_;
+  std::condition_variable freed_;
+  std::int64_t reserved_ = 0;
+  std::int64_t peak_ = 0;
+  std::int64_t next_ticket_ = 0;
+  std::int64_t serving_ = 0;
+  bool cancelled_ = false;
+};
+
+/// Resident set of this process now, and its highest value so far, in bytes.
+[[nodiscard]] std::int64_t current_rss();
+[[nodiscard]] std::int64_t peak_rss();
+
+/// What the job or node gives all of its processes here: the smallest of physical memory, the
+/// cgroup's limit and Slurm's SLURM_MEM_PER_NODE, in bytes.
+[[nodiscard]] std::int64_t available_memory();
+
+/// Gives freed heap pages back to the system (between passes, so that RSS follows the budget).
+void trim_heap();
+
+}  // namespace cellmill

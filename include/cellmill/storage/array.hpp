@@ -1,0 +1,97 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cellmill/core/ranges.hpp"
+#include "cellmill/storage/dtype.hpp"
+#include "cellmill/storage/strings.hpp"
+
+namespace cellmill {
+
+/// What an array on disk is. A 0-d scalar has an empty shape. `chunk_shape` is the unit that is
+/// fetched and decoded: HDF5 chunks, Zarr chunks, the inner chunks of a Zarr shard; contiguous HDF5
+/// data is cut into chunks of about 1 MiB.
+struct ArrayInfo {
+  std::string location;  ///< for messages and `info`: `plate1.h5ad: X/data`
+  DType dtype = DType::float32;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> chunk_shape;
+  std::string codecs;  ///< for `info`: `gzip(4)`, `shuffle+lzf`, `blosc(lz4)`, `none`
+};
+
+[[nodiscard]] std::int64_t element_count(const ArrayInfo& info);
+[[nodiscard]] std::int64_t chunk_count(const ArrayInfo& info);
+[[nodiscard]] std::int64_t chunk_elements(const ArrayInfo& info);  ///< of one whole chunk
+
+/// The bytes of one chunk as they are on disk.
+struct EncodedChunk {
+  std::int64_t chunk = 0;         ///< row-major index in the chunk grid
+  bool missing = false;           ///< never written: reads as the fill value
+  std::uint32_t filter_mask = 0;  ///< HDF5: bit i set means filter i was skipped
+  std::vector<std::byte> bytes;
+};
+
+/// An array on disk. `fetch` may lock and wait, `decode` is pure: that is how a locked library
+/// scales over threads. Both are thread-safe. Errors name the array's location and the chunk.
+class Array {
+ public:
+  Array() = default;
+  Array(const Array&) = delete;
+  Array& operator=(const Array&) = delete;
+  virtual ~Array() = default;
+
+  [[nodiscard]] virtual const ArrayInfo& info() const = 0;
+
+  /// The bytes of a chunk. \throws Error(io) if they can't be read, Error(input) if the chunk table
+  /// is corrupt
+  [[nodiscard]] virtual EncodedChunk fetch(std::int64_t chunk) const = 0;
+
+  /// Bytes that `fetch(chunk)` will read, 0 if missing (for budgets and for sequential reading).
+  [[nodiscard]] virtual std::int64_t encoded_bytes(std::int64_t chunk) const = 0;
+
+  /// Decodes one whole chunk (also where it hangs over the array's edge) to native elements, C
+  /// order. `out` has chunk_elements × dtype_size bytes. Not for strings. \throws Error(input) if
+  /// the bytes are corrupt or decode to another length
+  virtual void decode(const EncodedChunk& encoded, std::span<std::byte> out) const = 0;
+
+  /// Strings of rows [range) of a 1-D (or the one of a 0-d) string array: variable length, fixed
+  /// length or bytes.
+  [[nodiscard]] virtual Strings read_strings(Range range) const = 0;
+};
+
+/// Elements [range) of a 1-D array, fetched but not decoded.
+struct FetchedRange {
+  Range range;
+  std::vector<EncodedChunk> chunks;
+  [[nodiscard]] std::int64_t encoded_bytes() const;
+};
+
+/// Reads the chunks that cover `range` of a 1-D array, in order. \throws Error(input) if the range
+/// lies outside
+[[nodiscard]] FetchedRange fetch_range(const Array& array, Range range);
+
+/// Decodes and converts to T what was fetched. Whole chunks of type T go straight into `out`
+/// (range.size() elements). Calls from several threads on parts of the same FetchedRange are the
+/// way to go parallel: `piece` of `pieces` decodes only its share of the chunks. Instantiated for
+/// int32_t, int64_t, float, double.
+template <class T>
+void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> out,
+                  std::int64_t piece = 0, std::int64_t pieces = 1);
+
+/// fetch + decode in one, for small arrays: elements [range) of a 1-D array, or all elements of an
+/// array of any rank.
+template <class T>
+[[nodiscard]] std::vector<T> read_range(const Array& array, Range range);
+template <class T>
+[[nodiscard]] std::vector<T> read_all(const Array& array);
+
+/// Rows [range) of an array of any rank (range.size() × product(shape[1:]) elements, C order).
+template <class T>
+[[nodiscard]] std::vector<T> read_rows(const Array& array, Range range);
+
+}  // namespace cellmill

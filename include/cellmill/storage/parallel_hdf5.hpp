@@ -1,0 +1,30 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+
+namespace cellmill {
+
+/// Rows of contiguous HDF5 datasets written by all ranks at once through MPI-IO, independently of
+/// each other. Parallel HDF5 1.10 writes no variable-length strings, so rank 0 makes the file with
+/// the serial driver first, everything in it but these rows, and closes it. All calls on the thread
+/// that initialised MPI.
+class ParallelRows {
+ public:
+  ParallelRows() = default;
+  ParallelRows(const ParallelRows&) = delete;
+  ParallelRows& operator=(const ParallelRows&) = delete;
+  virtual ~ParallelRows() = default;
+  /// Rows [first_row, …) of dataset `name`, native elements in C order. Any rank, any rows, no
+  /// waiting for others.
+  virtual void write(const std::string& name, std::int64_t first_row,
+                     std::span<const std::byte> rows) = 0;
+  /// **Collective.** Closes the file on all ranks. \throws Error(io) if a rank could not write
+  virtual void close() = 0;
+};
+
+}  // namespace cellmill
