@@ -22,7 +22,9 @@ class MemoryBudget {
   class Reservation {
    public:
     Reservation() = default;
-    Reservation(MemoryBudget* budget, std::int64_t bytes) : budget_(budget), bytes_(bytes) {}
+    enum class Use { standing, in_flight };  ///< in flight: came from wait_for
+    Reservation(MemoryBudget* budget, std::int64_t bytes, Use use)
+        : budget_(budget), bytes_(bytes), use_(use) {}
     Reservation(Reservation&& other) noexcept;
     Reservation& operator=(Reservation&& other) noexcept;
     ~Reservation();
@@ -33,10 +35,11 @@ class MemoryBudget {
    private:
     MemoryBudget* budget_ = nullptr;
     std::int64_t bytes_ = 0;
+    Use use_ = Use::standing;
   };
 
-  /// Waits, in order of arrival, until `bytes` are free. A request larger than the whole limit is
-  /// granted when nothing else is reserved, so that a job with one oversized cell still runs.
+  /// Waits, in order of arrival, until `bytes` are free. When nothing else is in flight the request
+  /// is granted whatever its size, so that a job with one oversized span still runs.
   [[nodiscard]] Reservation wait_for(std::int64_t bytes);
 
   /// Reserves at once. \throws Error(input) that says what `purpose` needed and what is left, and
@@ -55,12 +58,13 @@ class MemoryBudget {
   [[nodiscard]] std::int64_t peak() const;
 
  private:
-  void release(std::int64_t bytes);
+  void release(std::int64_t bytes, Reservation::Use use);
 
   const std::int64_t limit_;
   mutable std::mutex mutex_;
   std::condition_variable freed_;
   std::int64_t reserved_ = 0;
+  std::int64_t in_flight_ = 0;
   std::int64_t peak_ = 0;
   std::int64_t next_ticket_ = 0;
   std::int64_t serving_ = 0;
