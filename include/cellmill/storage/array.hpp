@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "cellmill/core/ranges.hpp"
+#include "cellmill/core/raw_vector.hpp"
 #include "cellmill/storage/dtype.hpp"
 #include "cellmill/storage/strings.hpp"
 
@@ -33,7 +34,7 @@ struct EncodedChunk {
   std::int64_t chunk = 0;         ///< row-major index in the chunk grid
   bool missing = false;           ///< never written: reads as the fill value
   std::uint32_t filter_mask = 0;  ///< HDF5: bit i set means filter i was skipped
-  std::vector<std::byte> bytes;
+  RawVector<std::byte> bytes;     ///< `resize` does not fill
 };
 
 /// An array on disk. `fetch` may lock and wait, `decode` is pure: that is how a locked library
