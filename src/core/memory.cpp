@@ -46,12 +46,10 @@ void MemoryBudget::Reservation::shrink_to(std::int64_t bytes) {
 MemoryBudget::Reservation MemoryBudget::wait_for(std::int64_t bytes) {
   std::unique_lock lock(mutex_);
   const std::int64_t ticket = next_ticket_++;
-  freed_.wait(lock, [&] {
-    return ticket == serving_ && (cancelled_ || in_flight_ == 0 || reserved_ + bytes <= limit_);
-  });
+  freed_.wait(
+      lock, [&] { return ticket == serving_ && (in_flight_ == 0 || reserved_ + bytes <= limit_); });
   ++serving_;
   freed_.notify_all();
-  if (cancelled_) throw stopped_error("stopped while waiting for memory");
   reserved_ += bytes;
   in_flight_ += bytes;
   peak_ = std::max(peak_, reserved_);
@@ -75,17 +73,6 @@ MemoryBudget::Reservation MemoryBudget::reserve(std::int64_t bytes, const char* 
 bool MemoryBudget::fits(std::int64_t bytes) const {
   const std::lock_guard lock(mutex_);
   return reserved_ + bytes <= limit_;
-}
-
-void MemoryBudget::cancel() {
-  const std::lock_guard lock(mutex_);
-  cancelled_ = true;
-  freed_.notify_all();
-}
-
-void MemoryBudget::reset_cancel() {
-  const std::lock_guard lock(mutex_);
-  cancelled_ = false;
 }
 
 std::int64_t MemoryBudget::reserved() const {

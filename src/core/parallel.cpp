@@ -18,13 +18,13 @@
 namespace cellmill {
 
 struct Arena::State {
-  explicit State(int threads)
-      : limit(tbb::global_control::max_allowed_parallelism,
-              static_cast<std::size_t>(std::max(threads, 1))),
-        arena(threads, 1),
-        threads(threads) {}
-  // TBB would otherwise keep to the cores it counted at start: more threads than cores must still
-  // be possible.
+  // All slots are for workers, so that the threads that only wait (main, I/O) take none. TBB keeps
+  // to the cores it counted at start unless told otherwise: more threads than cores must still be
+  // possible.
+  explicit State(int n)
+      : limit(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(n) + 1),
+        arena(n, 0),
+        threads(n) {}
   tbb::global_control limit;
   tbb::task_arena arena;
   int threads;
@@ -52,8 +52,8 @@ void Arena::for_each(std::int64_t count, const std::function<void(std::int64_t)>
 }
 
 struct Arena::Tasks::State {
-  explicit State(Arena::State& arena) : arena(arena) {}
-  Arena::State& arena;
+  explicit State(Arena::State& owner) : arena(owner.arena) {}
+  tbb::task_arena& arena;
   tbb::task_group group;
 };
 
@@ -61,17 +61,18 @@ Arena::Tasks::Tasks(Arena& arena) : state_(std::make_unique<State>(*arena.state_
 
 Arena::Tasks::~Tasks() {
   try {
-    state_->arena.arena.execute([&] { state_->group.wait(); });
-  } catch (...) {  // wait() already gave the first exception to whoever asked
+    wait();
+  } catch (...) {  // NOLINT(bugprone-empty-catch): wait() already gave the first exception to
+                   // whoever asked
   }
 }
 
 void Arena::Tasks::run(std::function<void()> task) {
-  state_->arena.arena.execute([&] { state_->group.run(std::move(task)); });
+  state_->arena.enqueue(state_->group.defer(std::move(task)));
 }
 
 void Arena::Tasks::wait() {
-  state_->arena.arena.execute([&] { state_->group.wait(); });
+  state_->arena.execute([&] { state_->group.wait(); });
 }
 
 namespace {

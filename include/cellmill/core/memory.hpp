@@ -49,10 +49,6 @@ class MemoryBudget {
   /// Whether `bytes` are free now.
   [[nodiscard]] bool fits(std::int64_t bytes) const;
 
-  /// Wakes and fails every waiter (with Error(stopped)): used when a pass ends early.
-  void cancel();
-  void reset_cancel();
-
   [[nodiscard]] std::int64_t limit() const { return limit_; }
   [[nodiscard]] std::int64_t reserved() const;
   [[nodiscard]] std::int64_t peak() const;
@@ -68,7 +64,6 @@ class MemoryBudget {
   std::int64_t peak_ = 0;
   std::int64_t next_ticket_ = 0;
   std::int64_t serving_ = 0;
-  bool cancelled_ = false;
 };
 
 /// Resident set of this process now, and its highest value so far, in bytes.

@@ -28,9 +28,9 @@ class Arena {
     ~Tasks();
     Tasks(const Tasks&) = delete;
     Tasks& operator=(const Tasks&) = delete;
-    /// Starts `task`; exceptions it throws come out of wait().
+    /// Starts `task` and returns at once; from any thread. Exceptions it throws come out of wait().
     void run(std::function<void()> task);
-    /// Helps until all tasks are done; rethrows the first exception.
+    /// Waits until all tasks started so far are done; rethrows the first exception.
     void wait();
 
    private:
