@@ -32,10 +32,43 @@ class FirstError {
   std::atomic<bool> failed_{false};
 };
 
-/// An item between fetch and processing, with the memory it was granted.
+/// An item on its way, with the memory it was granted. Members die in reverse order: the buffers
+/// before the memory they were counted against, so that what is granted next is really free.
 struct InFlight {
   MemoryBudget::Reservation memory;
   std::unique_ptr<Fetched> fetched;
+};
+
+/// Puts what tasks finish in any order back in order. An item that waits for its turn keeps its
+/// memory and its place, which bounds them; it can't deadlock, because items are fetched in order:
+/// the one whose turn it is, is in flight.
+class InOrder {
+ public:
+  explicit InOrder(std::function<void(std::int64_t, InFlight&)> deliver)
+      : deliver_(std::move(deliver)) {}
+
+  void push(std::int64_t item, std::unique_ptr<InFlight> in_flight) {
+    std::unique_lock lock(mutex_);
+    waiting_.emplace(item, std::move(in_flight));
+    if (delivering_) return;
+    delivering_ = true;
+    while (!waiting_.empty() && waiting_.begin()->first == next_) {
+      const std::unique_ptr<InFlight> first = std::move(waiting_.begin()->second);
+      waiting_.erase(waiting_.begin());
+      lock.unlock();
+      deliver_(next_, *first);
+      lock.lock();
+      ++next_;
+    }
+    delivering_ = false;
+  }
+
+ private:
+  std::function<void(std::int64_t, InFlight&)> deliver_;
+  std::mutex mutex_;
+  std::map<std::int64_t, std::unique_ptr<InFlight>> waiting_;
+  std::int64_t next_ = 0;
+  bool delivering_ = false;
 };
 
 }  // namespace
@@ -43,29 +76,40 @@ struct InFlight {
 void run_pass(const Pass& pass, const PassResources& resources) {
   FirstError error;
   Arena::Tasks tasks(resources.arena);
-  std::counting_semaphore<> places(2 * resources.arena.threads() + resources.io_threads);
-  std::mutex order;  // taking a number and waiting for its memory belong together: items are
-                     // granted in order
+  std::counting_semaphore<> places(resources.arena.threads() + resources.io_threads);
+  std::mutex order;  // taking a number and waiting for its memory are one step: granted in order
   std::int64_t next = 0;
 
-  const auto process = [&](std::int64_t item, const std::shared_ptr<InFlight>& in_flight) {
+  const auto guarded = [&](const std::function<void(std::int64_t, Fetched&)>& stage,
+                           std::int64_t item, InFlight& at) {
     try {
-      if (!error.failed()) pass.process(item, *in_flight->fetched);
+      if (stage && !error.failed()) stage(item, *at.fetched);
     } catch (...) {
       error.keep(std::current_exception());
     }
-    // Buffers before their reservation, and both before the place: what is granted next is really
-    // free.
-    in_flight->fetched.reset();
-    in_flight->memory = {};
+  };
+  const auto leave = [&](InFlight& at) {
+    at.fetched.reset();
+    at.memory = {};
     places.release();
+  };
+  InOrder in_order([&](std::int64_t item, InFlight& at) {
+    guarded(pass.deliver, item, at);
+    leave(at);
+  });
+  const auto hand_on = [&](std::int64_t item, std::unique_ptr<InFlight> at) {
+    if (pass.deliver) {
+      in_order.push(item, std::move(at));
+    } else {
+      leave(*at);
+    }
   };
 
   const auto fetch_items = [&] {
     while (!error.failed()) {
       places.acquire();
       std::int64_t item = 0;
-      auto in_flight = std::make_shared<InFlight>();
+      auto in_flight = std::make_unique<InFlight>();
       try {
         {
           const std::lock_guard lock(order);
@@ -80,10 +124,16 @@ void run_pass(const Pass& pass, const PassResources& resources) {
         in_flight->fetched = pass.fetch(item);
       } catch (...) {
         error.keep(std::current_exception());
-        places.release();
+        hand_on(item, std::move(in_flight));  // so that later items don't wait for this one's turn
         return;
       }
-      tasks.run([&process, item, in_flight] { process(item, in_flight); });
+      // std::function copies, so the task carries a plain pointer; a task always runs, errors only
+      // empty its stages.
+      tasks.run([&, item, carried = in_flight.release()] {
+        std::unique_ptr<InFlight> mine(carried);
+        guarded(pass.process, item, *mine);
+        hand_on(item, std::move(mine));
+      });
     }
   };
 
@@ -92,32 +142,6 @@ void run_pass(const Pass& pass, const PassResources& resources) {
   for (std::thread& fetcher : fetchers) fetcher.join();
   tasks.wait();
   error.rethrow();
-}
-
-struct InOrder::State {
-  std::mutex mutex;
-  std::map<std::int64_t, std::function<void()>> waiting;
-  std::int64_t next = 0;
-  bool delivering = false;
-};
-
-InOrder::InOrder() : state_(std::make_unique<State>()) {}
-InOrder::~InOrder() = default;
-
-void InOrder::push(std::int64_t item, std::function<void()> deliver) {
-  std::unique_lock lock(state_->mutex);
-  state_->waiting.emplace(item, std::move(deliver));
-  if (state_->delivering) return;
-  state_->delivering = true;
-  while (!state_->waiting.empty() && state_->waiting.begin()->first == state_->next) {
-    const std::function<void()> call = std::move(state_->waiting.begin()->second);
-    state_->waiting.erase(state_->waiting.begin());
-    lock.unlock();
-    call();  // if it throws, `delivering` stays set: nothing more is delivered
-    lock.lock();
-    ++state_->next;
-  }
-  state_->delivering = false;
 }
 
 }  // namespace cellmill

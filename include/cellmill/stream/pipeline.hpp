@@ -16,7 +16,8 @@ struct PassResources {
   int io_threads = 2;
 };
 
-/// What one item brought from its fetch to its processing; derived types carry the bytes.
+/// What one item carries from stage to stage; derived types hold the bytes. Gone, with its
+/// reservation, after the last.
 struct Fetched {
   Fetched() = default;
   Fetched(const Fetched&) = delete;
@@ -31,8 +32,11 @@ struct Pass {
   std::function<std::int64_t(std::int64_t)> cost;
   /// On an I/O thread; may lock and wait.
   std::function<std::unique_ptr<Fetched>(std::int64_t)> fetch;
-  /// In a task; must not wait for memory. The reservation goes back when it returns.
+  /// In a task, any order; must not wait for memory.
   std::function<void(std::int64_t, Fetched&)> process;
+  /// Optional: after `process`, for item 0, 1, 2 … in order, one at a time, on whichever task gets
+  /// there.
+  std::function<void(std::int64_t, Fetched&)> deliver;
   /// Asked before each item; throws to end the pass.
   std::function<void()> check;
 };
@@ -42,22 +46,5 @@ struct Pass {
 /// item's whole cost, and nothing downstream does: so it can't deadlock. At most two items a thread
 /// are in flight, so memory is not filled for nothing.
 void run_pass(const Pass& pass, const PassResources& resources);
-
-/// Puts what tasks finish in any order back in order. `deliver` runs for item 0, 1, 2 … one at a
-/// time, on whichever task completes the row; later items wait in memory, at most as many as are in
-/// flight.
-class InOrder {
- public:
-  InOrder();
-  ~InOrder();
-  InOrder(const InOrder&) = delete;
-  InOrder& operator=(const InOrder&) = delete;
-  /// \throws what `deliver` throws; after that nothing more is delivered
-  void push(std::int64_t item, std::function<void()> deliver);
-
- private:
-  struct State;
-  std::unique_ptr<State> state_;
-};
 
 }  // namespace cellmill
