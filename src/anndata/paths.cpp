@@ -1,0 +1,164 @@
+#include "cellmill/anndata/paths.hpp"
+
+#include <fmt/format.h>
+#include <glob.h>
+
+#include <algorithm>
+#include <fstream>
+#include <set>
+#include <system_error>
+
+#include "cellmill/core/error.hpp"
+
+namespace cellmill {
+namespace fs = std::filesystem;
+namespace {
+
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+/// The run of digits at `at`, without its leading zeros.
+std::string_view digits_at(std::string_view text, std::size_t at, std::size_t& end) {
+  end = at;
+  while (end < text.size() && is_digit(text[end])) ++end;
+  while (at + 1 < end && text[at] == '0') ++at;
+  return text.substr(at, end - at);
+}
+
+bool is_zarr_store(const fs::path& path) {
+  std::error_code ignored;
+  return fs::exists(path / "zarr.json", ignored) || fs::exists(path / ".zgroup", ignored) ||
+         fs::exists(path / ".zattrs", ignored);
+}
+
+bool natural_path_less(const fs::path& a, const fs::path& b) {
+  return natural_less(a.native(), b.native());
+}
+
+std::vector<fs::path> plates_in_folder(const fs::path& folder) {
+  std::vector<fs::path> plates;
+  std::error_code failed;
+  for (fs::directory_iterator entry(folder, failed), end; !failed && entry != end;
+       entry.increment(failed)) {
+    const fs::path& path = entry->path();
+    if (path.filename().native().starts_with('.')) continue;
+    const bool plate = entry->is_directory() ? is_zarr_store(path) : path.extension() == ".h5ad";
+    if (plate) plates.push_back(path);
+  }
+  if (failed) throw io_error(fmt::format("{}: {}", folder.string(), failed.message()));
+  if (plates.empty()) {
+    throw input_error(fmt::format(
+        "{}: the folder holds no plates; expected .h5ad files or Zarr stores", folder.string()));
+  }
+  std::sort(plates.begin(), plates.end(), natural_path_less);
+  return plates;
+}
+
+std::vector<fs::path> matches(const std::string& pattern) {
+  glob_t found{};
+  const int status = ::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &found);
+  std::vector<fs::path> paths(found.gl_pathv, found.gl_pathv + (status == 0 ? found.gl_pathc : 0));
+  ::globfree(&found);
+  if (paths.empty()) throw not_found_error(fmt::format("{}: no file matches", pattern));
+  std::sort(paths.begin(), paths.end(), natural_path_less);
+  return paths;
+}
+
+/// `paths` gets the AnnData of one path that is no glob.
+void append_path(const fs::path& path, std::vector<fs::path>& paths) {
+  std::error_code failed;
+  const fs::file_status status = fs::status(path, failed);
+  if (status.type() == fs::file_type::not_found) {
+    throw not_found_error(fmt::format("{}: no such file or folder", path.string()));
+  }
+  if (failed) throw io_error(fmt::format("{}: {}", path.string(), failed.message()));
+  if (fs::is_directory(status) && !is_zarr_store(path)) {
+    const std::vector<fs::path> plates = plates_in_folder(path);
+    paths.insert(paths.end(), plates.begin(), plates.end());
+  } else {
+    paths.push_back(path);
+  }
+}
+
+void append_path_or_glob(const fs::path& argument, std::vector<fs::path>& paths) {
+  std::error_code ignored;
+  // A name may contain [ or *: what exists is taken by its name.
+  const bool glob = argument.native().find_first_of("*?[") != std::string::npos;
+  if (!glob || fs::exists(argument, ignored)) return append_path(argument, paths);
+  for (const fs::path& path : matches(argument.native())) append_path(path, paths);
+}
+
+std::string_view trimmed(std::string_view line) {
+  const std::size_t begin = line.find_first_not_of(" \t\r");
+  if (begin == std::string_view::npos) return {};
+  return line.substr(begin, line.find_last_not_of(" \t\r") - begin + 1);
+}
+
+void append_list(const fs::path& list, std::vector<fs::path>& paths) {
+  std::ifstream file(list);
+  if (!file || fs::is_directory(list)) {
+    throw not_found_error(fmt::format("{}: no such list of plates", list.string()));
+  }
+  const std::size_t before = paths.size();
+  for (std::string line; std::getline(file, line);) {
+    const std::string_view entry = trimmed(line);
+    if (entry.empty() || entry.starts_with('#')) continue;
+    with_context(list.string(),
+                 [&] { append_path_or_glob(list.parent_path() / fs::path(entry), paths); });
+  }
+  if (paths.size() == before) {
+    throw input_error(
+        fmt::format("{}: the list names no plates; expected one path a line", list.string()));
+  }
+}
+
+void refuse_repeated(const std::vector<fs::path>& paths) {
+  std::set<fs::path> seen;
+  for (const fs::path& path : paths) {
+    if (!seen.insert(fs::canonical(path)).second) {
+      throw input_error(fmt::format("{}: the plate is named twice", path.string()));
+    }
+  }
+}
+
+}  // namespace
+
+bool natural_less(std::string_view a, std::string_view b) {
+  std::size_t i = 0;
+  std::size_t j = 0;
+  while (i < a.size() && j < b.size()) {
+    if (is_digit(a[i]) && is_digit(b[j])) {
+      const std::string_view x = digits_at(a, i, i);
+      const std::string_view y = digits_at(b, j, j);
+      if (x.size() != y.size()) return x.size() < y.size();
+      if (x != y) return x < y;
+    } else {
+      if (a[i] != b[j]) return static_cast<unsigned char>(a[i]) < static_cast<unsigned char>(b[j]);
+      ++i;
+      ++j;
+    }
+  }
+  if (i < a.size() || j < b.size()) return j < b.size();
+  return a < b;  // equal but for leading zeros: plate01 before plate1
+}
+
+std::vector<fs::path> expand_paths(std::span<const std::string> arguments) {
+  std::vector<fs::path> paths;
+  for (const std::string& argument : arguments) {
+    if (argument.starts_with('@')) {
+      append_list(argument.substr(1), paths);
+    } else {
+      append_path_or_glob(argument, paths);
+    }
+  }
+  refuse_repeated(paths);
+  return paths;
+}
+
+std::string plate_label(const fs::path& path) {
+  // `plate1.zarr/` has an empty file name.
+  const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
+  const bool known = name.extension() == ".h5ad" || name.extension() == ".zarr";
+  return known ? name.stem().string() : name.string();
+}
+
+}  // namespace cellmill
