@@ -1,0 +1,212 @@
+#include "cellmill/storage/array.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+#include "storage/array_box.hpp"
+
+namespace cellmill {
+
+namespace {
+
+std::int64_t product(std::span<const std::int64_t> values) {
+  return std::accumulate(values.begin(), values.end(), std::int64_t{1}, std::multiplies<>());
+}
+
+void expect_numbers(const ArrayInfo& info) {
+  if (info.dtype == DType::string) {
+    throw input_error(info.location + ": holds strings, expected numbers");
+  }
+}
+
+void expect_inside(const ArrayInfo& info, Range range, const char* what) {
+  const std::int64_t size = info.shape.empty() ? 1 : info.shape[0];
+  if (range.begin < 0 || range.end < range.begin || range.end > size) {
+    throw input_error(fmt::format("{}: {} {}–{} asked for, it has {}", info.location, what,
+                                  grouped(range.begin), grouped(range.end), grouped(size)));
+  }
+}
+
+void expect_one_axis(const ArrayInfo& info) {
+  if (info.shape.size() != 1) {
+    throw input_error(fmt::format("{}: has {} dimensions, expected 1", info.location,
+                                  static_cast<int>(info.shape.size())));
+  }
+}
+
+/// Room for one decoded chunk, kept by the thread so that its pages are touched once.
+std::span<std::byte> scratch(std::size_t bytes) {
+  thread_local RawVector<std::byte> buffer;
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return std::span(buffer).first(bytes);
+}
+
+std::size_t chunk_bytes(const ArrayInfo& info) {
+  return static_cast<std::size_t>(chunk_elements(info)) * dtype_size(info.dtype);
+}
+
+/// Chunks along the rows that touch `range`.
+Range chunk_rows(const ArrayInfo& info, Range range) {
+  if (range.empty()) return {};
+  const std::int64_t rows = info.chunk_shape[0];
+  return {range.begin / rows, (range.end - 1) / rows + 1};
+}
+
+/// The part of a chunk row that lies in `range`.
+Range clip(const ArrayInfo& info, std::int64_t chunk_row, Range range) {
+  const std::int64_t first = chunk_row * info.chunk_shape[0];
+  return {std::max(first, range.begin), std::min(first + info.chunk_shape[0], range.end)};
+}
+
+/// Decodes the one chunk of a 0-d array.
+template <class T>
+std::vector<T> read_scalar(const Array& array) {
+  const std::span<std::byte> decoded = scratch(chunk_bytes(array.info()));
+  array.decode(array.fetch(0), decoded);
+  std::vector<T> value(1);
+  convert_elements<T>(array.info().dtype, decoded, value);
+  return value;
+}
+
+}  // namespace
+
+std::int64_t element_count(const ArrayInfo& info) { return product(info.shape); }
+
+std::int64_t chunk_count(const ArrayInfo& info) {
+  return product(chunk_grid(info.shape, info.chunk_shape));
+}
+
+std::int64_t chunk_elements(const ArrayInfo& info) { return product(info.chunk_shape); }
+
+std::int64_t FetchedRange::encoded_bytes() const {
+  std::int64_t bytes = 0;
+  for (const EncodedChunk& chunk : chunks) bytes += static_cast<std::int64_t>(chunk.bytes.size());
+  return bytes;
+}
+
+FetchedRange fetch_range(const Array& array, Range range) {
+  const ArrayInfo& info = array.info();
+  expect_one_axis(info);
+  expect_inside(info, range, "elements");
+  const Range wanted = chunk_rows(info, range);
+  FetchedRange fetched{range, {}};
+  fetched.chunks.reserve(static_cast<std::size_t>(wanted.size()));
+  for (std::int64_t chunk = wanted.begin; chunk < wanted.end; ++chunk) {
+    fetched.chunks.push_back(array.fetch(chunk));
+  }
+  return fetched;
+}
+
+template <class T>
+void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> out,
+                  std::int64_t piece, std::int64_t pieces) {
+  const ArrayInfo& info = array.info();
+  expect_numbers(info);
+  if (static_cast<std::int64_t>(out.size()) != fetched.range.size()) {
+    throw input_error(fmt::format("{}: {} elements fetched, room for {}", info.location,
+                                  grouped(fetched.range.size()),
+                                  grouped(static_cast<std::int64_t>(out.size()))));
+  }
+  const Range mine = even_part(static_cast<std::int64_t>(fetched.chunks.size()), pieces, piece);
+  const std::size_t width = dtype_size(info.dtype);
+  for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+    const EncodedChunk& chunk = fetched.chunks[static_cast<std::size_t>(i)];
+    const Range part = clip(info, chunk.chunk, fetched.range);
+    const std::span<T> to = out.subspan(static_cast<std::size_t>(part.begin - fetched.range.begin),
+                                        static_cast<std::size_t>(part.size()));
+    if (info.dtype == dtype_of<T>() && part.size() == info.chunk_shape[0]) {
+      array.decode(chunk, std::as_writable_bytes(to));
+      continue;
+    }
+    const std::span<std::byte> decoded = scratch(chunk_bytes(info));
+    array.decode(chunk, decoded);
+    const std::int64_t skipped = part.begin - chunk.chunk * info.chunk_shape[0];
+    convert_elements<T>(
+        info.dtype, decoded.subspan(static_cast<std::size_t>(skipped) * width, to.size() * width),
+        to);
+  }
+}
+
+template <class T>
+std::vector<T> read_range(const Array& array, Range range) {
+  expect_numbers(array.info());
+  const FetchedRange fetched = fetch_range(array, range);
+  std::vector<T> out(static_cast<std::size_t>(range.size()));
+  decode_range<T>(array, fetched, out);
+  return out;
+}
+
+template <class T>
+std::vector<T> read_all(const Array& array) {
+  expect_numbers(array.info());
+  if (array.info().shape.empty()) return read_scalar<T>(array);
+  return read_rows<T>(array, {0, array.info().shape[0]});
+}
+
+template <class T>
+std::vector<T> read_rows(const Array& array, Range range) {
+  const ArrayInfo& info = array.info();
+  expect_numbers(info);
+  if (info.shape.empty()) {
+    throw input_error(info.location + ": is a scalar, expected rows");
+  }
+  expect_inside(info, range, "rows");
+  if (info.shape.size() == 1) return read_range<T>(array, range);
+
+  const std::vector<std::int64_t> grid = chunk_grid(info.shape, info.chunk_shape);
+  const std::vector<std::int64_t> strides = c_strides(info.shape);
+  const std::vector<std::int64_t> chunk_strides = c_strides(info.chunk_shape);
+  const std::int64_t chunks_a_row = product(std::span(grid).subspan(1));
+  const std::size_t width = dtype_size(info.dtype);
+  std::vector<T> out(static_cast<std::size_t>(range.size() * strides[0]));
+  RawVector<T> converted;  // of one chunk, where the types differ
+
+  const Range rows = chunk_rows(info, range);
+  for (std::int64_t chunk = rows.begin * chunks_a_row; chunk < rows.end * chunks_a_row; ++chunk) {
+    const std::vector<std::int64_t> at = grid_coordinates(chunk, grid);
+    const Range part = clip(info, at[0], range);
+    std::vector<std::int64_t> extent(info.shape.size());
+    extent[0] = part.size();
+    std::int64_t to = (part.begin - range.begin) * strides[0];
+    for (std::size_t axis = 1; axis < extent.size(); ++axis) {
+      const std::int64_t first = at[axis] * info.chunk_shape[axis];
+      extent[axis] = std::min(info.chunk_shape[axis], info.shape[axis] - first);
+      to += first * strides[axis];
+    }
+    const EncodedChunk encoded = array.fetch(chunk);
+    const bool whole = extent == info.chunk_shape && strides == chunk_strides;
+    if (whole && info.dtype == dtype_of<T>()) {
+      array.decode(encoded, std::as_writable_bytes(std::span(out).subspan(
+                                static_cast<std::size_t>(to),
+                                static_cast<std::size_t>(chunk_elements(info)))));
+      continue;
+    }
+    const std::span<std::byte> decoded = scratch(chunk_bytes(info));
+    array.decode(encoded, decoded);
+    converted.resize(decoded.size() / width);
+    convert_elements<T>(info.dtype, decoded, converted);
+    const std::int64_t skipped = (part.begin - at[0] * info.chunk_shape[0]) * chunk_strides[0];
+    copy_box(extent, reinterpret_cast<const std::byte*>(converted.data() + skipped), chunk_strides,
+             reinterpret_cast<std::byte*>(out.data() + to), strides, sizeof(T));
+  }
+  return out;
+}
+
+#define CELLMILL_INSTANTIATE(T)                                                                \
+  template void decode_range<T>(const Array&, const FetchedRange&, std::span<T>, std::int64_t, \
+                                std::int64_t);                                                 \
+  template std::vector<T> read_range<T>(const Array&, Range);                                  \
+  template std::vector<T> read_all<T>(const Array&);                                           \
+  template std::vector<T> read_rows<T>(const Array&, Range);
+CELLMILL_INSTANTIATE(std::int32_t)
+CELLMILL_INSTANTIATE(std::int64_t)
+CELLMILL_INSTANTIATE(float)
+CELLMILL_INSTANTIATE(double)
+#undef CELLMILL_INSTANTIATE
+
+}  // namespace cellmill
