@@ -1,0 +1,26 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "cellmill/storage/group.hpp"
+
+namespace cellmill {
+
+/// What `cellmill info` tells about one AnnData, as JSON (docs/user-guide.md, "info"): shape,
+/// matrices with their encoding, chunks and codecs, columns with kinds and levels, keys of the
+/// other slots, repeated names, bytes on disk and when loaded. Reads metadata, names and levels;
+/// no matrix.
+/// \throws Error for what is no AnnData; a part that can't be read is described by its error
+[[nodiscard]] nlohmann::ordered_json describe_anndata(const std::filesystem::path& path);
+
+/// The groups and arrays in `group`, as JSON: `name`, `kind` (group, array, unreadable),
+/// `encoding`, and either `children` or `dtype`, `shape`, `chunks`, `codecs`.
+[[nodiscard]] nlohmann::ordered_json describe_tree(const Group& group);
+
+/// The same for people to read.
+[[nodiscard]] std::string info_text(const nlohmann::ordered_json& description);
+[[nodiscard]] std::string tree_text(const nlohmann::ordered_json& tree);
+
+}  // namespace cellmill
