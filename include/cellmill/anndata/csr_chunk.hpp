@@ -1,8 +1,9 @@
 #pragma once
 
 #include <cstdint>
-#include <span>
 #include <vector>
+
+#include "cellmill/core/raw_vector.hpp"
 
 namespace cellmill {
 
@@ -12,8 +13,8 @@ struct CsrChunk {
   std::int64_t first_row = 0;         ///< in the source's rows
   std::int32_t n_cols = 0;            ///< genes
   std::vector<std::int64_t> indptr;   ///< rows + 1, from 0
-  std::vector<std::int32_t> indices;  ///< gene of each non-zero
-  std::vector<float> values;
+  RawVector<std::int32_t> indices;    ///< gene of each non-zero; `resize` does not fill
+  RawVector<float> values;
 
   [[nodiscard]] std::int64_t n_rows() const {
     return indptr.empty() ? 0 : static_cast<std::int64_t>(indptr.size()) - 1;
