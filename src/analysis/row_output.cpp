@@ -1,0 +1,134 @@
+#include "analysis/row_output.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace cellmill {
+namespace {
+
+class UnitOutput final : public RowOutput {
+ public:
+  UnitOutput(std::unique_ptr<ArrayWriter> writer, std::size_t row_bytes, std::vector<Range> ranges,
+             int rank)
+      : writer_(std::move(writer)),
+        row_bytes_(row_bytes),
+        ranges_(std::move(ranges)),
+        rank_(rank),
+        unit_(writer_->unit_rows()),
+        next_(ranges_[static_cast<std::size_t>(rank)].begin),
+        own_begin_(first_own_row(rank)) {}
+
+  void append(std::span<const std::byte> rows) override {
+    while (!rows.empty()) {
+      // Up to the next border: the end of the head that belongs to an earlier rank, or of a unit.
+      const std::int64_t border = next_ < own_begin_ ? own_begin_ : (next_ / unit_ + 1) * unit_;
+      const auto bytes =
+          std::min(rows.size(), static_cast<std::size_t>(border - next_) * row_bytes_);
+      std::vector<std::byte>& to = next_ < own_begin_ ? head_ : unit_rows_;
+      to.insert(to.end(), rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(bytes));
+      const bool in_own = next_ >= own_begin_;
+      next_ += static_cast<std::int64_t>(bytes / row_bytes_);
+      rows = rows.subspan(bytes);
+      if (in_own && next_ == border) write_unit(border - unit_);
+    }
+  }
+
+  void finish(Communicator& comm) override {
+    if (comm.size() > 1) exchange(comm);
+    const std::int64_t total = ranges_.back().end;
+    if (!unit_rows_.empty()) write_unit(total / unit_ * unit_);
+  }
+
+ private:
+  /// The first row of `rank` that begins a unit, or the end of its rows.
+  [[nodiscard]] std::int64_t first_own_row(int rank) const {
+    const Range rows = ranges_[static_cast<std::size_t>(rank)];
+    return std::min((rows.begin + unit_ - 1) / unit_ * unit_, rows.end);
+  }
+  /// The rows at the head of `rank` that belong to a unit of an earlier rank.
+  [[nodiscard]] std::int64_t head_rows(int rank) const {
+    return first_own_row(rank) - ranges_[static_cast<std::size_t>(rank)].begin;
+  }
+  /// Who writes the unit that `row` lies in: the rank whose rows hold the unit's first one.
+  [[nodiscard]] int owner(std::int64_t row) const {
+    const std::int64_t begin = row / unit_ * unit_;
+    int rank = 0;
+    while (ranges_[static_cast<std::size_t>(rank)].end <= begin) ++rank;
+    return rank;
+  }
+
+  /// Everyone knows all ranges, so everyone knows who sends what to whom: heads go to their unit's
+  /// owner, in order.
+  void exchange(Communicator& comm) {
+    const auto me = static_cast<std::size_t>(rank_);
+    if (head_rows(rank_) > 0) {
+      comm.send(head_, owner(ranges_[me].begin));
+      head_ = {};
+    }
+    for (int rank = rank_ + 1; rank < comm.size(); ++rank) {
+      if (head_rows(rank) == 0 || owner(ranges_[static_cast<std::size_t>(rank)].begin) != rank_)
+        continue;
+      const std::vector<std::byte> head = comm.receive(rank);
+      unit_rows_.insert(unit_rows_.end(), head.begin(), head.end());
+      if (unit_rows_.size() == static_cast<std::size_t>(unit_) * row_bytes_) {
+        write_unit(ranges_[static_cast<std::size_t>(rank)].begin / unit_ * unit_);
+      }
+    }
+  }
+
+  void write_unit(std::int64_t first_row) {
+    writer_->write_rows(first_row, unit_rows_);
+    unit_rows_.clear();
+  }
+
+  std::unique_ptr<ArrayWriter> writer_;
+  std::size_t row_bytes_;
+  std::vector<Range> ranges_;
+  int rank_;
+  std::int64_t unit_;
+  std::int64_t next_;       ///< the row that append expects
+  std::int64_t own_begin_;  ///< rows from here on are written by this rank
+  std::vector<std::byte> head_;
+  std::vector<std::byte> unit_rows_;  ///< of the unit being filled
+};
+
+class PlacedOutput final : public RowOutput {
+ public:
+  PlacedOutput(ParallelRows& file, std::string dataset, std::size_t row_bytes,
+               std::int64_t first_row, PulseControl& control)
+      : file_(file),
+        dataset_(std::move(dataset)),
+        row_bytes_(row_bytes),
+        next_(first_row),
+        control_(control) {}
+
+  void append(std::span<const std::byte> rows) override {
+    if (rows.empty()) return;
+    control_.on_main([&] { file_.write(dataset_, next_, rows); });
+    next_ += static_cast<std::int64_t>(rows.size() / row_bytes_);
+  }
+  void finish(Communicator& /*comm*/) override {}
+
+ private:
+  ParallelRows& file_;
+  std::string dataset_;
+  std::size_t row_bytes_;
+  std::int64_t next_;
+  PulseControl& control_;
+};
+
+}  // namespace
+
+std::unique_ptr<RowOutput> make_unit_output(std::unique_ptr<ArrayWriter> writer,
+                                            std::size_t row_bytes, std::vector<Range> ranges,
+                                            int rank) {
+  return std::make_unique<UnitOutput>(std::move(writer), row_bytes, std::move(ranges), rank);
+}
+
+std::unique_ptr<RowOutput> make_placed_output(ParallelRows& file, std::string dataset,
+                                              std::size_t row_bytes, std::int64_t first_row,
+                                              PulseControl& control) {
+  return std::make_unique<PlacedOutput>(file, std::move(dataset), row_bytes, first_row, control);
+}
+
+}  // namespace cellmill

@@ -1,0 +1,47 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cellmill/comm/communicator.hpp"
+#include "cellmill/comm/pulse.hpp"
+#include "cellmill/core/ranges.hpp"
+#include "cellmill/storage/group.hpp"
+#include "cellmill/storage/parallel_hdf5.hpp"
+
+namespace cellmill {
+
+/// An array of one row a cell (or one element a non-zero) that all ranks write together, each its
+/// own contiguous rows, appended in order. Nothing of the size of the cells is held or gathered.
+class RowOutput {
+ public:
+  RowOutput() = default;
+  RowOutput(const RowOutput&) = delete;
+  RowOutput& operator=(const RowOutput&) = delete;
+  virtual ~RowOutput() = default;
+
+  /// The next rows of this rank; one call at a time.
+  virtual void append(std::span<const std::byte> rows) = 0;
+  /// **Collective.** Writes what is still held. Main thread, after all ranks appended their rows.
+  virtual void finish(Communicator& comm) = 0;
+};
+
+/// Zarr: whole units (chunks or shards) are written by the rank in whose rows they begin. What a
+/// rank holds of a unit that began before its rows, at most one unit, is sent to that rank at the
+/// end. \param ranges the rows of every rank: contiguous, in order, from 0 to the array's length
+[[nodiscard]] std::unique_ptr<RowOutput> make_unit_output(std::unique_ptr<ArrayWriter> writer,
+                                                          std::size_t row_bytes,
+                                                          std::vector<Range> ranges, int rank);
+
+/// Contiguous HDF5 through `file`, whose calls are made on the main thread by `control`.
+[[nodiscard]] std::unique_ptr<RowOutput> make_placed_output(ParallelRows& file, std::string dataset,
+                                                            std::size_t row_bytes,
+                                                            std::int64_t first_row,
+                                                            PulseControl& control);
+
+}  // namespace cellmill
