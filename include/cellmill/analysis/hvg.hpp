@@ -8,8 +8,13 @@
 namespace cellmill {
 
 enum class HvgFlavor { seurat, cell_ranger };
+/// \throws Error(usage) naming the flavours there are
 [[nodiscard]] HvgFlavor parse_hvg_flavor(const std::string& name);
 [[nodiscard]] std::string hvg_flavor_name(HvgFlavor flavor);
+
+/// Genes without a count: they take part with mean 1e-12, as in scanpy without `batch_key`, or they
+/// are left out of the bins and come out as zeros, as in each batch of scanpy's `batch_key`.
+enum class EmptyGenes { keep, drop };
 
 /// Highly variable genes as scanpy's `flavor="seurat"` and `"cell_ranger"` define them
 /// (docs/numerics.md).
@@ -17,6 +22,7 @@ struct HvgOptions {
   HvgFlavor flavor = HvgFlavor::seurat;
   std::int32_t n_top_genes = 2000;  ///< Ties with the last one are all taken, as scanpy does.
   std::int32_t n_bins = 20;         ///< Bins of mean expression; seurat only.
+  EmptyGenes empty_genes = EmptyGenes::keep;
 };
 
 /// Mean and variance (ddof 1) of each gene over the cells of one batch: of the normalised counts
@@ -36,8 +42,8 @@ struct HvgResult {
 };
 
 /// Chooses genes from per-gene moments; no data is read.
-/// \throws Error(input) if fewer than two cells were counted. More n_top_genes than genes takes
-/// them all, with a warning
+/// \throws Error(input) if fewer than two cells were counted, or a moment is not finite. More
+/// n_top_genes than genes with a dispersion takes those all, with a warning
 [[nodiscard]] HvgResult highly_variable_genes(const GeneMoments& moments,
                                               const HvgOptions& options = {});
 
@@ -49,7 +55,8 @@ struct MergedHvg {
   std::vector<std::int32_t> n_batches;  ///< `highly_variable_nbatches`
   std::vector<bool> intersection;       ///< `highly_variable_intersection`
 };
-/// Means over batches, NaN skipped. All batches have the same genes.
+/// Means over batches, NaN skipped. \throws Error(input) if the batches differ in their number of
+/// genes
 [[nodiscard]] MergedHvg merge_hvg(std::span<const HvgResult> batches);
 
 }  // namespace cellmill
