@@ -9,11 +9,14 @@
 
 namespace cellmill {
 
+struct SelectionNode;
+
 /// A condition on obs, e.g. `pass_filter == "full" and n_counts >= 1000` (docs/user-guide.md,
 /// "Selections"). Grammar: comparisons == != < <= > >= with a string, number or true/false; `in
 /// (…)`, `not in (…)`; `is null`, `is not null`; `and`, `or`, `not`, parentheses; odd column names
-/// in backticks. A comparison with a missing value is false, and so is `!=` (as in SQL, not as in
-/// pandas).
+/// in backticks. Missing values (NaN among them) are as in SQL, not as in pandas: a comparison with
+/// one, `!=` and `not in` too, is neither true nor false, nor is its negation, and rows for which
+/// the whole is not true are not selected.
 class Selection {
  public:
   /// \throws Error(usage) with a caret under the character that is wrong
@@ -35,10 +38,9 @@ class Selection {
   [[nodiscard]] std::vector<bool> evaluate(const DataFrame& obs, Range rows) const;
 
  private:
-  struct Node;
   std::string text_;
   std::vector<std::string> columns_;
-  std::unique_ptr<Node> root_;
+  std::unique_ptr<SelectionNode> root_;
 };
 
 }  // namespace cellmill
