@@ -3,10 +3,12 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "cellmill/anndata/dataframe.hpp"
 #include "cellmill/anndata/matrix_source.hpp"
+#include "cellmill/core/error.hpp"
 
 namespace cellmill {
 
@@ -22,8 +24,9 @@ class AnnData {
   [[nodiscard]] const Group& root() const { return *root_; }
   [[nodiscard]] const DataFrame& obs() const { return *obs_; }
   [[nodiscard]] const DataFrame& var() const { return *var_; }
-  /// \throws Error(missing) if there is no X
+  /// \throws Error(missing) if there is no X, Error(input) if its encoding can't be read
   [[nodiscard]] const MatrixSource& x() const;
+  /// Whether there is an X that can be read.
   [[nodiscard]] bool has_x() const { return x_ != nullptr; }
   [[nodiscard]] std::int64_t n_obs() const { return obs_->n_rows(); }
   [[nodiscard]] std::int32_t n_vars() const { return static_cast<std::int32_t>(var_->n_rows()); }
@@ -36,6 +39,7 @@ class AnnData {
   std::unique_ptr<DataFrame> obs_;
   std::unique_ptr<DataFrame> var_;
   std::unique_ptr<MatrixSource> x_;
+  std::optional<Error> x_error_;  ///< why x_ is not there
 };
 
 }  // namespace cellmill

@@ -1,11 +1,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "cellmill/core/ranges.hpp"
@@ -20,15 +19,16 @@ enum class ColumnKind {
   categorical,
   nullable_integer,
   nullable_boolean,
-  nullable_string
+  nullable_string,
+  unsupported  ///< listed, but reading it is an error that says why
 };
 
 /// What a column is, without its rows.
 struct ColumnInfo {
   std::string name;
   ColumnKind kind = ColumnKind::numeric;
-  DType dtype = DType::float64;  ///< numeric: as on disk; categorical: of the categories (string,
-                                 ///< or a number type)
+  DType dtype = DType::float64;  ///< numeric, nullable: as on disk; categorical: of the categories
+                                 ///< (string, or a number type)
   bool ordered = false;          ///< categorical
 };
 
@@ -41,13 +41,17 @@ struct ColumnRows {
   std::vector<bool> missing;           ///< nullable kinds: true = missing; empty otherwise
 };
 
-/// obs or var on disk: which columns there are, and any rows of any of them. Reading is
-/// thread-safe.
+/// obs or var on disk: which columns there are, and any rows of any of them. All metadata is read
+/// when it is made; reading rows is thread-safe.
 class DataFrame {
  public:
   /// \param group the dataframe's group, encoding `dataframe` 0.2.0 (anndata ≥ 0.8); older ones
   /// come with issue 4
+  /// \throws Error(input) if it is no such group, or its columns are not all of one length
   explicit DataFrame(std::unique_ptr<Group> group);
+  DataFrame(DataFrame&&) noexcept;
+  DataFrame& operator=(DataFrame&&) noexcept;
+  ~DataFrame();
 
   [[nodiscard]] std::int64_t n_rows() const { return n_rows_; }
   [[nodiscard]] const std::string& location() const { return group_->location(); }
@@ -69,14 +73,15 @@ class DataFrame {
   [[nodiscard]] std::vector<double> numeric_levels(const std::string& name) const;
 
  private:
-  [[nodiscard]] const Array& open(const std::string& path) const;  ///< opened once, kept
+  struct Column;  ///< the arrays behind a column
+  [[nodiscard]] const Column& categorical(const std::string& name) const;
 
   std::unique_ptr<Group> group_;
   std::string index_name_;
   std::int64_t n_rows_ = 0;
+  std::unique_ptr<Array> index_;
   std::vector<ColumnInfo> columns_;
-  mutable std::map<std::string, std::unique_ptr<Array>> arrays_;
-  mutable std::unique_ptr<struct DataFrameLock> lock_;
+  std::map<std::string, Column, std::less<>> arrays_;
 };
 
 }  // namespace cellmill

@@ -18,13 +18,21 @@ class ParallelRows {
   ParallelRows() = default;
   ParallelRows(const ParallelRows&) = delete;
   ParallelRows& operator=(const ParallelRows&) = delete;
+  /// **Collective** unless close() was called. Forgives all errors.
   virtual ~ParallelRows() = default;
-  /// Rows [first_row, …) of dataset `name`, native elements in C order. Any rank, any rows, no
-  /// waiting for others.
+  /// Rows [first_row, …) of dataset `name` (a path), native elements in C order. Any rank, any
+  /// rows, no waiting for others. \throws Error(io) if they can't be written, Error(input) if they
+  /// don't fit the dataset
   virtual void write(const std::string& name, std::int64_t first_row,
                      std::span<const std::byte> rows) = 0;
-  /// **Collective.** Closes the file on all ranks. \throws Error(io) if a rank could not write
+  /// **Collective.** Closes the file on all ranks. \throws Error(io) on every rank if one could
+  /// not write
   virtual void close() = 0;
 };
+
+/// **Collective** over all ranks of the program, where this build has MPI and it runs; else the
+/// same on one rank. Opens a file that exists, with the datasets in it.
+/// \throws Error(io) on every rank if one can't open it
+[[nodiscard]] std::unique_ptr<ParallelRows> open_parallel_rows(const std::filesystem::path& path);
 
 }  // namespace cellmill
