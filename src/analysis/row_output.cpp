@@ -33,10 +33,24 @@ class UnitOutput final : public RowOutput {
     }
   }
 
-  void finish(Communicator& comm) override {
-    if (comm.size() > 1) exchange(comm);
-    const std::int64_t total = ranges_.back().end;
-    if (!unit_rows_.empty()) write_unit(total / unit_ * unit_);
+  /// Everyone knows all ranges, so everyone knows who sends what to whom: heads go to their unit's
+  /// owner, in order.
+  void exchange(Communicator& comm) override {
+    if (head_rows(rank_) > 0) {
+      comm.send(head_, owner(ranges_[static_cast<std::size_t>(rank_)].begin));
+      head_ = {};
+    }
+    for (int rank = rank_ + 1; rank < comm.size(); ++rank) {
+      const std::int64_t begin = ranges_[static_cast<std::size_t>(rank)].begin;
+      if (head_rows(rank) == 0 || owner(begin) != rank_) continue;
+      const std::vector<std::byte> head = comm.receive(rank);
+      unit_rows_.insert(unit_rows_.end(), head.begin(), head.end());
+      next_ = begin + head_rows(rank);
+    }
+  }
+
+  void finish() override {
+    if (!unit_rows_.empty()) write_unit((next_ - 1) / unit_ * unit_);
   }
 
  private:
@@ -55,25 +69,6 @@ class UnitOutput final : public RowOutput {
     int rank = 0;
     while (ranges_[static_cast<std::size_t>(rank)].end <= begin) ++rank;
     return rank;
-  }
-
-  /// Everyone knows all ranges, so everyone knows who sends what to whom: heads go to their unit's
-  /// owner, in order.
-  void exchange(Communicator& comm) {
-    const auto me = static_cast<std::size_t>(rank_);
-    if (head_rows(rank_) > 0) {
-      comm.send(head_, owner(ranges_[me].begin));
-      head_ = {};
-    }
-    for (int rank = rank_ + 1; rank < comm.size(); ++rank) {
-      if (head_rows(rank) == 0 || owner(ranges_[static_cast<std::size_t>(rank)].begin) != rank_)
-        continue;
-      const std::vector<std::byte> head = comm.receive(rank);
-      unit_rows_.insert(unit_rows_.end(), head.begin(), head.end());
-      if (unit_rows_.size() == static_cast<std::size_t>(unit_) * row_bytes_) {
-        write_unit(ranges_[static_cast<std::size_t>(rank)].begin / unit_ * unit_);
-      }
-    }
   }
 
   void write_unit(std::int64_t first_row) {
@@ -107,7 +102,8 @@ class PlacedOutput final : public RowOutput {
     control_.on_main([&] { file_.write(dataset_, next_, rows); });
     next_ += static_cast<std::int64_t>(rows.size() / row_bytes_);
   }
-  void finish(Communicator& /*comm*/) override {}
+  void exchange(Communicator& /*comm*/) override {}
+  void finish() override {}
 
  private:
   ParallelRows& file_;

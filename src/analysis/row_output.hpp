@@ -27,8 +27,11 @@ class RowOutput {
 
   /// The next rows of this rank; one call at a time.
   virtual void append(std::span<const std::byte> rows) = 0;
-  /// **Collective.** Writes what is still held. Main thread, after all ranks appended their rows.
-  virtual void finish(Communicator& comm) = 0;
+  /// **Collective.** After all ranks appended their rows: what a rank holds of another's unit goes
+  /// there.
+  virtual void exchange(Communicator& comm) = 0;
+  /// Writes what is still held.
+  virtual void finish() = 0;
 };
 
 /// Zarr: whole units (chunks or shards) are written by the rank in whose rows they begin. What a

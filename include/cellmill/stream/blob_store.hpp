@@ -55,6 +55,8 @@ class BlobStore {
   BlobStore(std::int64_t count, std::shared_ptr<ScratchFile> scratch, WhenFull when_full,
             MemoryBudget& budget, std::int64_t memory_share);
 
+  /// Whether put() has anywhere to put a block; if not, packing it is for nothing.
+  [[nodiscard]] bool keeps() const { return (scratch_ != nullptr && !full_) || memory_left_ > 0; }
   void put(std::int64_t block, std::vector<std::byte> bytes);
   [[nodiscard]] bool has(std::int64_t block) const;
   [[nodiscard]] std::int64_t size(std::int64_t block) const;  ///< bytes; 0 if dropped

@@ -19,6 +19,9 @@ namespace cellmill {
 /// to one run: not a file format.
 [[nodiscard]] std::vector<std::byte> pack_rows(const CsrChunk& rows);
 
+/// About what pack_rows makes of a non-zero count, for budgets and estimates.
+inline constexpr double packed_bytes_per_nonzero = 1.75;
+
 /// Unpacks all columns. \throws Error(io) if the bytes are not what pack_rows made (a scratch file
 /// that was damaged)
 void unpack_rows(std::span<const std::byte> packed, std::int32_t n_cols, CsrChunk& out);

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "analysis/pass_clock.hpp"
+#include "analysis/run_passes.hpp"
+#include "analysis/segment_reader.hpp"
+#include "cellmill/comm/pulse.hpp"
+#include "cellmill/stream/chunk_pool.hpp"
+#include "cellmill/stream/pipeline.hpp"
+
+namespace cellmill {
+
+/// One pass over this rank's segments, under the pulse.
+struct SegmentPass {
+  SegmentPass(std::string the_name, const SegmentReader& the_reader)
+      : name(std::move(the_name)), reader(the_reader) {}
+
+  /// What a segment carries from stage to stage.
+  struct Item : Fetched {
+    Item(PassClock& the_clock, ChunkPool& the_pool) : clock(the_clock), pool(the_pool) {}
+    SegmentReader::Bytes bytes;
+    std::optional<ChunkPool::Loan> chunk;  ///< for `deliver`
+    std::vector<float> projected;          ///< for `deliver`
+    PassClock& clock;
+    ChunkPool& pool;
+  };
+
+  std::string name;             ///< `pass 1 (counts)`
+  const SegmentReader& reader;  ///< fetches and says what a segment costs
+  /// Bytes that processing takes beside what the reader says: for each stored value, and for each
+  /// row.
+  double extra_per_nonzero = 0;
+  std::int64_t extra_per_row = 0;
+  std::function<void(PulseControl&)> begin;  ///< on the work thread, before the first segment
+  std::function<void(std::int64_t, Item&)> process;  ///< tasks, any order
+  std::function<void(std::int64_t, Item&)> deliver;  ///< optional; in order
+};
+
+/// **Collective.** Runs the pass on every rank, shows progress on rank 0, keeps its times in
+/// `run.timings`.
+void run_segments(RunContext& run, const SegmentPass& pass);
+
+}  // namespace cellmill
