@@ -12,7 +12,9 @@
 namespace cellmill {
 
 /// How ranks talk. All calls on the rank's main thread. Implementations: self (one rank), threads
-/// (tests), MPI.
+/// (tests), MPI. A rank that ends while others wait for it in a collective, send or receive makes
+/// them throw Error(comm) that names it; one that is killed does not (the launcher or the pulse
+/// sees to that). After an Error(comm) the communicator is of no more use.
 class Communicator {
  public:
   Communicator() = default;
@@ -39,6 +41,7 @@ class Communicator {
   [[nodiscard]] virtual std::vector<std::vector<std::byte>> gather(std::span<const std::byte> bytes,
                                                                    int root) = 0;
 
+  /// Messages between two ranks arrive in the order they were sent. A rank may send to itself.
   virtual void send(std::span<const std::byte> bytes, int to) = 0;  ///< may wait for the receiver
   [[nodiscard]] virtual std::vector<std::byte> receive(int from) = 0;  ///< waits
 
@@ -51,10 +54,19 @@ class Communicator {
     std::vector<std::byte> bytes;
   };
   [[nodiscard]] virtual std::optional<Posted> poll() = 0;
+  /// Whether `rank` is known to have ended. True only once poll() has given all that it posted.
+  [[nodiscard]] virtual bool has_left(int rank) const = 0;
 
   /// Ends all ranks at once, with `message` on standard error and this exit status. Does not
   /// return.
   [[noreturn]] virtual void abort(const std::string& message, int status) = 0;
+
+  /// Numbers this rank's pulses from 1, so that a late message of one pulse is not taken for the
+  /// next one's.
+  [[nodiscard]] std::int64_t next_pulse() { return ++pulses_; }
+
+ private:
+  std::int64_t pulses_ = 0;
 };
 
 /// One rank.
@@ -69,7 +81,7 @@ void run_as_threads(int ranks, const std::function<void(Communicator&)>& body);
 
 /// **Collective.** The root's string on every rank.
 void broadcast_string(Communicator& comm, std::string& value, int root);
-/// **Collective.** Every rank's `values`, one after the other, on every rank.
+/// **Collective.** Every rank's `values`, one after the other, on every rank. Lengths may differ.
 [[nodiscard]] std::vector<std::int64_t> all_gather(Communicator& comm,
                                                    std::span<const std::int64_t> values);
 
