@@ -1,0 +1,65 @@
+#include "command.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <cmath>
+
+#include "cellmill/core/text.hpp"
+
+namespace cellmill {
+
+std::vector<std::unique_ptr<Command>> make_commands() {
+  std::vector<std::unique_ptr<Command>> commands;
+  commands.push_back(make_simulate_command());
+  commands.push_back(make_info_command());
+  commands.push_back(make_run_command());
+  return commands;
+}
+
+void add_common_options(CLI::App& app, CommonOptions& options) {
+  const std::string group = "Common options";
+  const auto parse_threads = [](const std::string& text) {
+    return static_cast<int>(parse_whole(text, 1, 4096));
+  };
+  add_parsed(app, "--threads", options.threads, parse_threads,
+             "Threads that compute, a rank [the cores this rank was given]")
+      ->type_name("N")
+      ->group(group);
+  add_parsed(app, "--memory", options.memory, parse_bytes,
+             "Resident memory of a rank, e.g. 8G or 400M [70% of what the job or node gives, "
+             "divided by the ranks on it]")
+      ->type_name("SIZE")
+      ->group(group);
+  add_parsed(app, "--log-level", options.log_level, parse_log_level,
+             "debug, info, warning, error or off [info]")
+      ->type_name("LEVEL")
+      ->group(group);
+  app.add_flag_callback(
+         "--json", [&options] { options.output = Output::json; },
+         "The result as one JSON object on standard output; all else goes to standard error")
+      ->group(group);
+}
+
+std::int64_t parse_whole(const std::string& text, std::int64_t least, std::int64_t most) {
+  std::int64_t value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (status != std::errc() || end != text.data() + text.size() || value < least) {
+    throw usage_error(
+        fmt::format("'{}' is not possible; expected a whole number from {} on", text, least));
+  }
+  if (value > most) throw usage_error(fmt::format("'{}' is too large; at most {}", text, most));
+  return value;
+}
+
+double parse_positive(const std::string& text) {
+  double value = 0;
+  const auto [end, status] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool number = status == std::errc() && end == text.data() + text.size();
+  if (!number || !std::isfinite(value) || value <= 0) {
+    throw usage_error(fmt::format("'{}' is not possible; expected a number above 0", text));
+  }
+  return value;
+}
+
+}  // namespace cellmill

@@ -1,0 +1,166 @@
+#include <fmt/format.h>
+
+#include <cstdlib>
+#include <exception>
+#include <iostream>
+#include <memory>
+#include <new>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cellmill/comm/launch.hpp"
+#include "cellmill/comm/mpi.hpp"
+#include "cellmill/core/progress.hpp"
+#include "cellmill/core/stop.hpp"
+#include "cellmill/core/text.hpp"
+#include "command.hpp"
+#include "config_file.hpp"
+
+namespace cellmill {
+namespace {
+
+constexpr int usage_status = 2;
+
+struct Failure {
+  std::string message;
+  int status = 1;
+};
+
+std::string program_help(const std::vector<std::unique_ptr<Command>>& commands) {
+  std::string text =
+      "cellmill: single-cell data on any number of cores, larger than memory\n"
+      "Usage: cellmill COMMAND [OPTIONS] …\n\nCommands:\n";
+  for (const auto& command : commands) {
+    text += fmt::format("  {:<12} {}\n", command->name(), command->summary());
+  }
+  return text +
+         "\n  cellmill COMMAND --help   options and examples\n"
+         "  cellmill --version\n\n"
+         "Examples:\n"
+         "  cellmill simulate plates\n"
+         "  cellmill info plates/plate1.h5ad\n"
+         "  mpirun -n 2 --bind-to none cellmill run plates -o pca.zarr\n\n"
+         "Exit status: 0 done, 1 failed, 2 wrong usage or launch, 75 stopped, can be resumed\n";
+}
+
+/// This process's number among the launcher's tasks: known before, and without, MPI.
+int launched_rank() {
+  for (const char* name : {"OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"}) {
+    if (const char* rank = std::getenv(name)) return std::atoi(rank);
+  }
+  return 0;
+}
+
+/// Says what went wrong once, however many ranks failed alike.
+int report(const Failure& failure, const Communicator* comm) {
+  const bool joined = comm != nullptr && comm->size() > 1;
+  if ((joined ? comm->rank() : launched_rank()) == 0) {
+    std::cerr << "cellmill: error: " << failure.message << std::endl;
+  } else if (!joined && launched_tasks().value_or(1) > 1) {
+    // The launcher ends all tasks when one of them failed: leave the first the time to say why.
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));
+  }
+  return failure.status;
+}
+
+/// A mistyped option is told its nearest neighbours.
+Failure usage_failure(const CLI::ParseError& error, const CLI::App& app) {
+  std::string message = error.what();
+  const std::vector<std::string> unexpected = app.remaining();
+  if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::ExtrasError) &&
+      !unexpected.empty()) {
+    message = fmt::format("unexpected argument {}", unexpected.front());
+    std::vector<std::string> names;
+    for (const CLI::Option* option : app.get_options()) {
+      for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+    }
+    const std::string typed = unexpected.front().substr(0, unexpected.front().find('='));
+    const std::vector<std::string> nearest = nearest_names(typed, names, 1);
+    if (typed.starts_with("--") && !nearest.empty()) {
+      message += fmt::format("; did you mean {}?", nearest.front());
+    }
+  }
+  return {fmt::format("{} (see {} --help)", message, app.get_name()), usage_status};
+}
+
+/// Parses the command's arguments. \returns whether there is something to run: --help has been
+/// answered
+bool parse(CLI::App& app, int argc, const char* const* argv) {
+  try {
+    app.parse(argc - 1, argv + 1);  // the command's name stands where CLI11 expects the program's
+    return true;
+  } catch (const CLI::Success& success) {
+    if (launched_rank() == 0) app.exit(success);
+    return false;
+  }
+}
+
+void run_command(Command& command, const CommonOptions& options, Communicator& comm) {
+  if (command.launch() != Command::Launch::anyhow) require_one_world(comm.size());
+  configure_log(options.log_level, comm.rank());
+  enable_progress(options.log_level <= LogLevel::info);
+  install_stop_signals();
+  Arena arena(options.threads > 0 ? options.threads : default_threads(comm.local_size()));
+  command.run({options, comm, arena});
+}
+
+/// `body`'s status, or the report of what it threw.
+template <class Body>
+int reported(const CLI::App& app, const std::unique_ptr<Communicator>& comm, Body&& body) {
+  try {
+    body();
+    return EXIT_SUCCESS;
+  } catch (const CLI::ParseError& error) {
+    return report(usage_failure(error, app), comm.get());
+  } catch (const Error& error) {
+    return report({error.what(), exit_status(error.kind())}, comm.get());
+  } catch (const std::bad_alloc&) {
+    return report({"out of memory; lower --memory or --threads", 1}, comm.get());
+  } catch (const std::exception& error) {
+    return report({error.what(), 1}, comm.get());
+  }
+}
+
+int run_program(int argc, const char* const* argv) {
+  const std::vector<std::unique_ptr<Command>> commands = make_commands();
+  const std::string name = argc > 1 ? argv[1] : "--help";
+  if (name == "--help" || name == "-h" || name == "help") {
+    std::cout << program_help(commands);
+    return argc > 1 ? EXIT_SUCCESS : usage_status;
+  }
+  if (name == "--version") {
+    std::cout << "cellmill " CELLMILL_VERSION << (have_mpi() ? "" : " (without MPI)") << '\n';
+    return EXIT_SUCCESS;
+  }
+  for (const auto& command : commands) {
+    if (command->name() != name) continue;
+    CLI::App app("", "cellmill " + name);
+    app.get_formatter()->column_width(34);
+    CommonOptions options;
+    command->add_options(app);
+    add_common_options(app, options);
+    add_config_option(app);
+    std::unique_ptr<Communicator> comm;
+    return reported(app, comm, [&] {
+      // Several tasks first join, so that a mistyped option is reported once, too.
+      const bool ranks = command->launch() == Command::Launch::ranks;
+      if (ranks && launched_tasks().value_or(1) > 1) comm = make_mpi_communicator();
+      if (!parse(app, argc, argv)) return;
+      if (comm == nullptr) comm = ranks ? make_mpi_communicator() : make_self_communicator();
+      run_command(*command, options, *comm);
+    });
+  }
+  std::vector<std::string> names;
+  for (const auto& command : commands) names.push_back(command->name());
+  const std::vector<std::string> nearest = nearest_names(name, names, 1);
+  return report({fmt::format("there is no command '{}'{} (see cellmill --help)", name,
+                             nearest.empty() ? "" : "; did you mean " + nearest.front() + "?"),
+                 usage_status},
+                nullptr);
+}
+
+}  // namespace
+}  // namespace cellmill
+
+int main(int argc, char** argv) { return cellmill::run_program(argc, argv); }
