@@ -1,0 +1,171 @@
+#include "storage/zarr_array.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+#include "storage/array_box.hpp"
+#include "storage/zarr_files.hpp"
+#include "storage/zarr_text.hpp"
+
+namespace cellmill {
+
+namespace {
+
+/// Bytes for what lies between codec and result, kept by the thread.
+std::span<std::byte> scratch(std::size_t bytes) {
+  thread_local Bytes buffer;
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return std::span(buffer).first(bytes);
+}
+
+}  // namespace
+
+ZarrArray::ZarrArray(std::filesystem::path folder, std::string location, ZarrMetadata metadata)
+    : folder_(std::move(folder)),
+      metadata_(std::move(metadata)),
+      info_(metadata_.info(std::move(location))),
+      grid_(chunk_grid(info_.shape, info_.chunk_shape)) {
+  if (metadata_.sharded()) shards_ = std::make_unique<ShardReader>(folder_, metadata_);
+}
+
+template <class Body>
+decltype(auto) ZarrArray::in_chunk(std::int64_t chunk, Body&& body) const {
+  try {
+    if (chunk < 0 || chunk >= chunk_count(info_)) {
+      throw input_error(fmt::format("there are {}", grouped(chunk_count(info_))));
+    }
+    return std::forward<Body>(body)();
+  } catch (const Error& error) {
+    std::string place = grouped(chunk);
+    if (!metadata_.sharded() && !grid_.empty() && chunk >= 0 && chunk < chunk_count(info_)) {
+      place += " (" + metadata_.key(grid_coordinates(chunk, grid_)) + ")";
+    }
+    throw Error(error.kind(), fmt::format("{}, chunk {}: {}", info_.location, place, error.what()));
+  }
+}
+
+std::filesystem::path ZarrArray::chunk_path(std::int64_t chunk) const {
+  return folder_ / metadata_.key(grid_coordinates(chunk, grid_));
+}
+
+EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
+  return in_chunk(chunk, [&] {
+    std::optional<Bytes> bytes =
+        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : read_file(chunk_path(chunk));
+    EncodedChunk encoded;
+    encoded.chunk = chunk;
+    encoded.missing = !bytes;
+    if (bytes) encoded.bytes = std::move(*bytes);
+    return encoded;
+  });
+}
+
+std::int64_t ZarrArray::encoded_bytes(std::int64_t chunk) const {
+  return in_chunk(chunk, [&] {
+    return shards_ ? shards_->encoded_bytes(grid_coordinates(chunk, grid_))
+                   : file_bytes(chunk_path(chunk));
+  });
+}
+
+void ZarrArray::fill(std::span<std::byte> out) const {
+  const auto& element = metadata_.fill;
+  if (std::all_of(element.begin(), element.end(), [](std::byte b) { return b == std::byte{}; })) {
+    std::fill(out.begin(), out.end(), std::byte{});
+    return;
+  }
+  for (std::size_t at = 0; at < out.size(); at += element.size()) {
+    std::copy(element.begin(), element.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
+  }
+}
+
+void ZarrArray::decode_elements(std::span<const std::byte> encoded,
+                                std::span<std::byte> out) const {
+  if (metadata_.order.empty()) {
+    decode_bytes(metadata_.codecs, encoded, out);
+  } else {
+    const std::span<std::byte> stored = scratch(out.size());
+    decode_bytes(metadata_.codecs, encoded, stored);
+    // Axis i of what is stored is axis order[i] of the array.
+    std::vector<std::int64_t> stored_shape;
+    for (const std::size_t axis : metadata_.order) {
+      stored_shape.push_back(metadata_.chunk_shape[axis]);
+    }
+    const std::vector<std::int64_t> stored_strides = c_strides(stored_shape);
+    std::vector<std::int64_t> strides(stored_shape.size());
+    for (std::size_t i = 0; i < strides.size(); ++i) {
+      strides[metadata_.order[i]] = stored_strides[i];
+    }
+    copy_box(metadata_.chunk_shape, stored.data(), strides, out.data(),
+             c_strides(metadata_.chunk_shape), metadata_.element_size);
+  }
+  if (metadata_.big_endian) {
+    swap_bytes(out, metadata_.text == TextForm::ucs4 ? 4 : metadata_.element_size);
+  }
+}
+
+void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) const {
+  in_chunk(encoded.chunk, [&] {
+    if (metadata_.text != TextForm::none) throw input_error("holds strings, expected numbers");
+    if (out.size() != metadata_.chunk_bytes()) {
+      throw input_error(
+          fmt::format("{} bytes of room for its {}", out.size(), metadata_.chunk_bytes()));
+    }
+    if (encoded.missing) {
+      fill(out);
+    } else {
+      decode_elements(encoded.bytes, out);
+    }
+  });
+}
+
+void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,
+                               Strings& out) const {
+  if (encoded.missing) {
+    for (std::int64_t i = 0; i < count; ++i) out.push_back(metadata_.fill_text);
+    return;
+  }
+  if (metadata_.text == TextForm::vlen_utf8) {
+    decode_vlen_utf8(decode_bytes_unsized(metadata_.codecs, encoded.bytes), first, count, out);
+    return;
+  }
+  Bytes decoded(metadata_.chunk_bytes());
+  decode_elements(encoded.bytes, decoded);
+  const std::size_t size = metadata_.element_size;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    const auto element =
+        std::span<const std::byte>(decoded).subspan(static_cast<std::size_t>(i) * size, size);
+    out.push_back(metadata_.text == TextForm::ucs4 ? utf8_of_ucs4(element)
+                                                   : text_of_bytes(element));
+  }
+}
+
+Strings ZarrArray::read_strings(Range range) const {
+  if (metadata_.text == TextForm::none) {
+    throw input_error(info_.location + ": holds " + dtype_name(info_.dtype) + ", expected strings");
+  }
+  if (info_.shape.size() > 1) {
+    throw input_error(fmt::format("{}: strings in {} dimensions, expected 1", info_.location,
+                                  info_.shape.size()));
+  }
+  const std::int64_t size = element_count(info_);
+  if (range.begin < 0 || range.end < range.begin || range.end > size) {
+    throw input_error(fmt::format("{}: elements {}–{} asked for, it has {}", info_.location,
+                                  grouped(range.begin), grouped(range.end), grouped(size)));
+  }
+  Strings strings;
+  const std::int64_t length = chunk_elements(info_);
+  for (std::int64_t at = range.begin; at < range.end;) {
+    const std::int64_t chunk = at / length;
+    const std::int64_t end = std::min(range.end, (chunk + 1) * length);
+    const EncodedChunk encoded = fetch(chunk);
+    in_chunk(chunk, [&] { decode_strings(encoded, at - chunk * length, end - at, strings); });
+    at = end;
+  }
+  return strings;
+}
+
+}  // namespace cellmill

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cellmill/storage/array.hpp"
+#include "storage/zarr_metadata.hpp"
+#include "storage/zarr_shards.hpp"
+
+namespace cellmill {
+
+/// An array in a local Zarr store.
+class ZarrArray : public Array {
+ public:
+  ZarrArray(std::filesystem::path folder, std::string location, ZarrMetadata metadata);
+
+  [[nodiscard]] const ArrayInfo& info() const override { return info_; }
+  [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override;
+  [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override;
+  void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override;
+  [[nodiscard]] Strings read_strings(Range range) const override;
+
+ private:
+  void fill(std::span<std::byte> out) const;
+  /// Elements in the order and byte order of memory.
+  void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;
+  /// Strings [first, first + count) of a chunk.
+  void decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,
+                      Strings& out) const;
+  [[nodiscard]] std::filesystem::path chunk_path(std::int64_t chunk) const;
+  /// Runs `body`; its errors get the array's location and the chunk put in front.
+  template <class Body>
+  decltype(auto) in_chunk(std::int64_t chunk, Body&& body) const;
+
+  std::filesystem::path folder_;
+  ZarrMetadata metadata_;
+  ArrayInfo info_;
+  std::vector<std::int64_t> grid_;
+  std::unique_ptr<ShardReader> shards_;  ///< if sharded
+};
+
+}  // namespace cellmill

@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cellmill/storage/group.hpp"
+#include "cellmill/storage/strings.hpp"
+#include "storage/codecs.hpp"
+
+namespace cellmill {
+
+/// One codec from bytes to bytes, of Zarr v2 (a filter or the compressor) or v3.
+struct ByteCodec {
+  enum class Kind { gzip, zlib, zstd, blosc, lz4, crc32c, shuffle };
+  Kind kind = Kind::zstd;
+  int level = 0;
+  std::string inner;  ///< blosc's own codec
+  BloscShuffle blosc_shuffle = BloscShuffle::none;
+  std::size_t element_size = 1;  ///< blosc, shuffle
+};
+
+/// From `{"id": …}` (v2) or `{"name": …, "configuration": …}` (v3).
+/// \throws Error(input) naming a codec that isn't supported
+[[nodiscard]] ByteCodec parse_byte_codec(const nlohmann::json& codec, std::size_t element_size);
+[[nodiscard]] nlohmann::json byte_codec_json(const ByteCodec& codec, StoreFormat format);
+/// The codec that ArraySpec's `codec` and `level` mean, or none.
+[[nodiscard]] std::vector<ByteCodec> spec_codecs(const std::string& name, int level,
+                                                 std::size_t element_size);
+/// `zstd(3)`, `blosc(lz4)`, `none` …
+[[nodiscard]] std::string describe(std::span<const ByteCodec> codecs);
+
+/// Codecs in the order in which they encode. Decoding fills `out` exactly.
+void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
+                  std::span<std::byte> out);
+[[nodiscard]] Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs,
+                                         std::span<const std::byte> in);
+[[nodiscard]] Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in);
+
+/// The codec vlen-utf8: a 32-bit count, then a 32-bit length and the bytes of each string.
+/// Decoding appends strings [first, first + count) to `out`.
+void decode_vlen_utf8(std::span<const std::byte> in, std::int64_t first, std::int64_t count,
+                      Strings& out);
+/// `count` strings from `first`; beyond the end of `strings` empty ones fill up.
+[[nodiscard]] Bytes encode_vlen_utf8(const Strings& strings, std::int64_t first,
+                                     std::int64_t count);
+
+}  // namespace cellmill

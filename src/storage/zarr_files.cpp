@@ -1,0 +1,123 @@
+#include "storage/zarr_files.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+
+namespace cellmill {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+[[noreturn]] void fail(const fs::path& path, const char* doing, int error) {
+  throw io_error(fmt::format("{}: can't {}: {}", path.string(), doing,
+                             std::generic_category().message(error)));
+}
+
+[[noreturn]] void fail_to_write(const fs::path& path, std::size_t bytes, int error) {
+  throw io_error(fmt::format("{}: can't write {}: {}", path.string(),
+                             human_bytes(static_cast<std::int64_t>(bytes)),
+                             std::generic_category().message(error)));
+}
+
+int open_to_write(const fs::path& path) {
+  constexpr int flags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  const int descriptor = ::open(path.c_str(), flags, 0666);
+  if (descriptor >= 0 || errno != ENOENT) return descriptor;
+  std::error_code ignored;  // open says what is wrong
+  fs::create_directories(path.parent_path(), ignored);
+  return ::open(path.c_str(), flags, 0666);
+}
+
+}  // namespace
+
+InputFile::InputFile(fs::path path, int descriptor, std::int64_t size)
+    : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
+
+InputFile::InputFile(InputFile&& other) noexcept
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(other.size_) {}
+
+InputFile::~InputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+std::optional<InputFile> InputFile::open(const fs::path& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    fail(path, "open", errno);
+  }
+  InputFile file(path, descriptor, 0);
+  struct stat status {};
+  if (::fstat(descriptor, &status) != 0) fail(path, "stat", errno);
+  if (!S_ISREG(status.st_mode)) fail(path, "read", EISDIR);
+  file.size_ = status.st_size;
+  return file;
+}
+
+void InputFile::read(std::int64_t offset, std::span<std::byte> out) const {
+  std::size_t done = 0;
+  while (done < out.size()) {
+    const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done,
+                                offset + static_cast<std::int64_t>(done));
+    if (got < 0) {
+      if (errno == EINTR) continue;
+      fail(path_, "read", errno);
+    }
+    if (got == 0) {
+      throw input_error(fmt::format("{}: ends at byte {}, expected {}", path_.string(),
+                                    grouped(offset + static_cast<std::int64_t>(done)),
+                                    grouped(offset + static_cast<std::int64_t>(out.size()))));
+    }
+    done += static_cast<std::size_t>(got);
+  }
+}
+
+std::optional<Bytes> read_file(const fs::path& path) {
+  const std::optional<InputFile> file = InputFile::open(path);
+  if (!file) return std::nullopt;
+  Bytes bytes(static_cast<std::size_t>(file->size()));
+  file->read(0, bytes);
+  return bytes;
+}
+
+std::int64_t file_bytes(const fs::path& path) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT || errno == ENOTDIR) return 0;
+    fail(path, "stat", errno);
+  }
+  return status.st_size;
+}
+
+void write_file(const fs::path& path, std::span<const std::byte> bytes) {
+  const int descriptor = open_to_write(path);
+  if (descriptor < 0) fail_to_write(path, bytes.size(), errno);
+  int error = 0;
+  std::size_t done = 0;
+  while (done < bytes.size() && error == 0) {
+    const ssize_t wrote = ::write(descriptor, bytes.data() + done, bytes.size() - done);
+    if (wrote >= 0) {
+      done += static_cast<std::size_t>(wrote);
+    } else if (errno != EINTR) {
+      error = errno;
+    }
+  }
+  // Network file systems report a full disk only here.
+  if (::close(descriptor) != 0 && error == 0) error = errno;
+  if (error != 0) fail_to_write(path, bytes.size(), error);
+}
+
+}  // namespace cellmill

@@ -1,0 +1,150 @@
+#include "storage/zarr_writer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+#include "storage/array_box.hpp"
+#include "storage/zarr_files.hpp"
+#include "storage/zarr_shards.hpp"
+
+namespace cellmill {
+
+namespace {
+
+std::int64_t product(std::span<const std::int64_t> values) {
+  std::int64_t result = 1;
+  for (const std::int64_t value : values) result *= value;
+  return result;
+}
+
+}  // namespace
+
+ZarrWriter::ZarrWriter(std::filesystem::path folder, std::string location, ZarrMetadata metadata)
+    : folder_(std::move(folder)),
+      location_(std::move(location)),
+      metadata_(std::move(metadata)),
+      unit_shape_(metadata_.sharded() ? metadata_.shard_shape : metadata_.chunk_shape) {
+  const bool fixed_text = metadata_.text == TextForm::ucs4 || metadata_.text == TextForm::bytes;
+  if (metadata_.big_endian || !metadata_.order.empty() || fixed_text ||
+      (metadata_.sharded() && metadata_.index_location == IndexLocation::start)) {
+    throw input_error(location_ +
+                      ": big-endian, transposed or fixed-length string arrays and shards with "
+                      "their index in front can be read but not written");
+  }
+}
+
+std::int64_t ZarrWriter::unit_rows() const { return unit_shape_.empty() ? 1 : unit_shape_[0]; }
+
+void ZarrWriter::check_rows(std::int64_t first_row, std::int64_t count) const {
+  const std::int64_t total = metadata_.shape.empty() ? 1 : metadata_.shape[0];
+  const bool inside = first_row >= 0 && count <= total - first_row;
+  const bool aligned =
+      first_row % unit_rows() == 0 && (count % unit_rows() == 0 || first_row + count == total);
+  if (!inside || !aligned) {
+    throw input_error(fmt::format(
+        "{}: rows {}–{} can't be written: the array has {}, written in units of {}", location_,
+        grouped(first_row), grouped(first_row + count), grouped(total), grouped(unit_rows())));
+  }
+}
+
+void ZarrWriter::write_units(std::int64_t first_row, std::int64_t count,
+                             const EncodeChunk& encode) const {
+  std::vector<std::int64_t> grid = chunk_grid(metadata_.shape, unit_shape_);
+  std::vector<std::int64_t> first(grid.size(), 0);
+  if (!grid.empty()) {
+    first[0] = first_row / unit_rows();
+    grid[0] = (count + unit_rows() - 1) / unit_rows();
+  }
+  const std::int64_t units = product(grid);
+  for (std::int64_t unit = 0; unit < units; ++unit) {
+    std::vector<std::int64_t> at = grid_coordinates(unit, grid);
+    std::vector<std::int64_t> origin(at.size());
+    for (std::size_t axis = 0; axis < at.size(); ++axis) {
+      at[axis] += first[axis];
+      origin[axis] = at[axis] * unit_shape_[axis];
+    }
+    const std::string key = metadata_.key(at);
+    with_context(location_, [&] {
+      write_file(folder_ / key,
+                 metadata_.sharded() ? encode_shard(origin, encode) : encode(origin));
+    });
+  }
+}
+
+Bytes ZarrWriter::encode_shard(std::span<const std::int64_t> origin,
+                               const EncodeChunk& encode) const {
+  const std::vector<std::int64_t> grid = chunk_grid(metadata_.shard_shape, metadata_.chunk_shape);
+  std::vector<std::optional<Bytes>> chunks(static_cast<std::size_t>(product(grid)));
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    std::vector<std::int64_t> at = grid_coordinates(static_cast<std::int64_t>(i), grid);
+    bool inside = true;
+    for (std::size_t axis = 0; axis < at.size(); ++axis) {
+      at[axis] = origin[axis] + at[axis] * metadata_.chunk_shape[axis];
+      inside = inside && at[axis] < metadata_.shape[axis];
+    }
+    if (inside) chunks[i] = encode(at);
+  }
+  return assemble_shard(chunks);
+}
+
+Bytes ZarrWriter::encode_elements(std::span<const std::int64_t> origin, std::int64_t first_row,
+                                  std::span<const std::byte> rows) const {
+  const std::vector<std::int64_t> strides = c_strides(metadata_.shape);
+  const std::vector<std::int64_t> chunk_strides = c_strides(metadata_.chunk_shape);
+  const std::size_t width = metadata_.element_size;
+  std::vector<std::int64_t> extent(origin.size());
+  std::int64_t from = 0;
+  for (std::size_t axis = 0; axis < origin.size(); ++axis) {
+    extent[axis] = std::min(metadata_.chunk_shape[axis], metadata_.shape[axis] - origin[axis]);
+    from += (origin[axis] - (axis == 0 ? first_row : 0)) * strides[axis];
+  }
+  const std::byte* const source = rows.data() + static_cast<std::size_t>(from) * width;
+  const bool whole = extent == metadata_.chunk_shape;
+  if (whole && strides == chunk_strides) {
+    return encode_bytes(metadata_.codecs, {source, metadata_.chunk_bytes()});
+  }
+  Bytes elements(metadata_.chunk_bytes());
+  if (!whole) std::fill(elements.begin(), elements.end(), std::byte{});
+  copy_box(extent, source, strides, elements.data(), chunk_strides, width);
+  return encode_bytes(metadata_.codecs, elements);
+}
+
+void ZarrWriter::write_rows(std::int64_t first_row, std::span<const std::byte> rows) {
+  if (metadata_.text != TextForm::none) {
+    throw input_error(location_ + ": holds strings, numbers can't be written");
+  }
+  const std::size_t row_bytes =
+      metadata_.shape.empty()
+          ? metadata_.element_size
+          : static_cast<std::size_t>(product(std::span(metadata_.shape).subspan(1))) *
+                metadata_.element_size;
+  if (row_bytes == 0 || rows.size() % row_bytes != 0) {
+    if (rows.empty()) return;  // rows without columns
+    throw input_error(
+        fmt::format("{}: {} bytes are not rows of {} bytes", location_, rows.size(), row_bytes));
+  }
+  const auto count = static_cast<std::int64_t>(rows.size() / row_bytes);
+  check_rows(first_row, count);
+  write_units(first_row, count, [&](std::span<const std::int64_t> origin) {
+    return encode_elements(origin, first_row, rows);
+  });
+}
+
+void ZarrWriter::write_strings(std::int64_t first_row, const Strings& rows) {
+  if (metadata_.text == TextForm::none) {
+    throw input_error(location_ + ": holds numbers, strings can't be written");
+  }
+  check_rows(first_row, rows.size());
+  write_units(first_row, rows.size(), [&](std::span<const std::int64_t> origin) {
+    const std::int64_t first = origin.empty() ? 0 : origin[0] - first_row;
+    const std::int64_t length = origin.empty() ? 1 : metadata_.chunk_shape[0];
+    const Bytes encoded = encode_vlen_utf8(rows, first, length);
+    return encode_bytes(metadata_.codecs, encoded);
+  });
+}
+
+}  // namespace cellmill
