@@ -1,11 +1,8 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <chrono>
-#include <csignal>
-#include <stdexcept>
 #include <string>
 #include <thread>
 
@@ -91,47 +88,6 @@ TEST(MpiPulse, CollectivesWorkBetweenSteps) {
     EXPECT_EQ(outcome_of([](PulseControl&) {}), "fine");
     EXPECT_EQ(rank_world().exscan_sum(1), rank_world().rank());
   }
-}
-
-// Faults that end the whole job. comm_faults.sh runs them one by one and looks at how it ends.
-// ------------------------------------------------------------------------------------------------
-
-PulseOptions impatient() {
-  PulseOptions options;
-  options.silence = milliseconds(2000);
-  return options;
-}
-
-int last_rank() { return rank_world().size() - 1; }
-
-TEST(MpiFault, DISABLED_LastRankIsKilledInAStep) {
-  with_pulse(
-      rank_world(),
-      [](PulseControl& pulse) {
-        if (rank_world().rank() == last_rank()) raise(SIGKILL);
-        work_until_stopped(pulse);
-      },
-      impatient());
-}
-
-TEST(MpiFault, DISABLED_FirstRankIsKilledInAStep) {
-  with_pulse(
-      rank_world(),
-      [](PulseControl& pulse) {
-        if (rank_world().rank() == 0) raise(SIGKILL);
-        work_until_stopped(pulse);
-      },
-      impatient());
-}
-
-TEST(MpiFault, DISABLED_LastRankFreezesInAStep) {
-  with_pulse(
-      rank_world(),
-      [](PulseControl& pulse) {
-        if (rank_world().rank() == last_rank()) raise(SIGSTOP);
-        work_until_stopped(pulse);
-      },
-      impatient());
 }
 
 }  // namespace

@@ -45,6 +45,8 @@ class RankListener : public ::testing::EmptyTestEventListener {
 
 Communicator& rank_world() { return *world; }
 
+void end_rank_world() { world.reset(); }
+
 }  // namespace cellmill
 
 int main(int argc, char** argv) {

@@ -307,7 +307,7 @@ class Point final : public Side {
 
   void run() {
     // Later for higher ranks, so that one of them speaks for all when rank 0 is dead.
-    const auto grace = interval_ * std::min(comm_.rank(), 8);
+    const auto grace = options_.silence / 16 * std::min(comm_.rank(), 8);
     for (;;) {
       const bool urgent = attend();
       if (interval_over() || urgent) speak(InCall::no);
