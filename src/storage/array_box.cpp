@@ -1,5 +1,6 @@
 #include "storage/array_box.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 namespace cellmill {
@@ -60,6 +61,27 @@ std::vector<std::int64_t> chunk_grid(std::span<const std::int64_t> shape,
     grid[axis] = shape[axis] / chunk_shape[axis] + (shape[axis] % chunk_shape[axis] != 0 ? 1 : 0);
   }
   return grid;
+}
+
+Bytes gather_chunk(std::span<const std::int64_t> shape, std::span<const std::int64_t> chunk_shape,
+                   std::span<const std::int64_t> origin, std::int64_t first_row,
+                   std::span<const std::byte> rows, std::size_t element_size) {
+  const std::vector<std::int64_t> strides = c_strides(shape);
+  std::vector<std::int64_t> extent(origin.size());
+  std::size_t bytes = element_size;
+  std::int64_t from = 0;
+  bool whole = true;
+  for (std::size_t axis = 0; axis < origin.size(); ++axis) {
+    extent[axis] = std::min(chunk_shape[axis], shape[axis] - origin[axis]);
+    whole = whole && extent[axis] == chunk_shape[axis];
+    bytes *= static_cast<std::size_t>(chunk_shape[axis]);
+    from += (origin[axis] - (axis == 0 ? first_row : 0)) * strides[axis];
+  }
+  Bytes chunk(bytes);
+  if (!whole) std::fill(chunk.begin(), chunk.end(), std::byte{});
+  copy_box(extent, rows.data() + static_cast<std::size_t>(from) * element_size, strides,
+           chunk.data(), c_strides(chunk_shape), element_size);
+  return chunk;
 }
 
 }  // namespace cellmill

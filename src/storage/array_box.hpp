@@ -5,6 +5,8 @@
 #include <span>
 #include <vector>
 
+#include "storage/codecs.hpp"
+
 namespace cellmill {
 
 /// Strides, in elements, of a C-ordered array of this shape.
@@ -23,5 +25,12 @@ void copy_box(std::span<const std::int64_t> extent, const std::byte* from,
 /// How many chunks lie along each axis.
 [[nodiscard]] std::vector<std::int64_t> chunk_grid(std::span<const std::int64_t> shape,
                                                    std::span<const std::int64_t> chunk_shape);
+
+/// The elements of the chunk at `origin`, out of `rows` of a C-ordered array of this shape that
+/// begin at `first_row`; zeros where the chunk hangs over the array's edge.
+[[nodiscard]] Bytes gather_chunk(std::span<const std::int64_t> shape,
+                                 std::span<const std::int64_t> chunk_shape,
+                                 std::span<const std::int64_t> origin, std::int64_t first_row,
+                                 std::span<const std::byte> rows, std::size_t element_size);
 
 }  // namespace cellmill

@@ -39,6 +39,8 @@ enum class BloscShuffle { none, byte, bit };
 
 /// A blosc 1 buffer of any inner codec this libblosc has (the one in the buffer's header).
 void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out);
+/// The decoded length of a blosc buffer that is sound as far as its header and own length show.
+[[nodiscard]] std::size_t blosc_decoded_size(std::span<const std::byte> in);
 [[nodiscard]] Bytes blosc_decode_unsized(std::span<const std::byte> in);
 /// \param codec `lz4`, `lz4hc`, `zstd`, `zlib`, `blosclz`, `snappy`
 [[nodiscard]] Bytes blosc_encode(std::span<const std::byte> in, std::size_t type_size,

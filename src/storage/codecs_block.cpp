@@ -37,17 +37,6 @@ void expect_length(const char* codec, std::size_t found, std::size_t expected) {
   }
 }
 
-/// The decoded size of a blosc buffer that is sound as far as its header and length show.
-std::size_t blosc_size(std::span<const std::byte> in) {
-  std::size_t size = 0;
-  // The check reads the header before it looks at the length.
-  if (in.size() < BLOSC_MIN_HEADER_LENGTH ||
-      blosc_cbuffer_validate(in.data(), in.size(), &size) != 0) {
-    throw input_error("blosc header is corrupt or the buffer ends early");
-  }
-  return size;
-}
-
 std::size_t lz4_size(std::span<const std::byte> in) {
   std::uint32_t size = 0;
   if (in.size() < sizeof size) throw input_error("lz4 data end before their length");
@@ -100,8 +89,18 @@ Bytes zstd_encode(std::span<const std::byte> in, int level) {
   return out;
 }
 
+std::size_t blosc_decoded_size(std::span<const std::byte> in) {
+  std::size_t size = 0;
+  // The check reads the header before it looks at the length.
+  if (in.size() < BLOSC_MIN_HEADER_LENGTH ||
+      blosc_cbuffer_validate(in.data(), in.size(), &size) != 0) {
+    throw input_error("blosc header is corrupt or the buffer ends early");
+  }
+  return size;
+}
+
 void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out) {
-  expect_length("blosc", blosc_size(in), out.size());
+  expect_length("blosc", blosc_decoded_size(in), out.size());
   if (out.empty()) return;
   // One internal thread: we are parallel over chunks.
   const int size = blosc_decompress_ctx(in.data(), out.data(), out.size(), 1);
@@ -111,7 +110,7 @@ void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out) {
 }
 
 Bytes blosc_decode_unsized(std::span<const std::byte> in) {
-  Bytes out(blosc_size(in));
+  Bytes out(blosc_decoded_size(in));
   blosc_decode(in, out);
   return out;
 }

@@ -93,23 +93,17 @@ Bytes ZarrWriter::encode_shard(std::span<const std::int64_t> origin,
 
 Bytes ZarrWriter::encode_elements(std::span<const std::int64_t> origin, std::int64_t first_row,
                                   std::span<const std::byte> rows) const {
-  const std::vector<std::int64_t> strides = c_strides(metadata_.shape);
-  const std::vector<std::int64_t> chunk_strides = c_strides(metadata_.chunk_shape);
-  const std::size_t width = metadata_.element_size;
-  std::vector<std::int64_t> extent(origin.size());
-  std::int64_t from = 0;
-  for (std::size_t axis = 0; axis < origin.size(); ++axis) {
-    extent[axis] = std::min(metadata_.chunk_shape[axis], metadata_.shape[axis] - origin[axis]);
-    from += (origin[axis] - (axis == 0 ? first_row : 0)) * strides[axis];
+  // Chunks of whole rows lie in one piece.
+  const bool whole_rows =
+      !origin.empty() && std::equal(metadata_.shape.begin() + 1, metadata_.shape.end(),
+                                    metadata_.chunk_shape.begin() + 1);
+  if (whole_rows && origin[0] + metadata_.chunk_shape[0] <= metadata_.shape[0]) {
+    const std::size_t row = metadata_.chunk_bytes() / metadata_.chunk_shape[0];
+    const auto skipped = static_cast<std::size_t>(origin[0] - first_row) * row;
+    return encode_bytes(metadata_.codecs, rows.subspan(skipped, metadata_.chunk_bytes()));
   }
-  const std::byte* const source = rows.data() + static_cast<std::size_t>(from) * width;
-  const bool whole = extent == metadata_.chunk_shape;
-  if (whole && strides == chunk_strides) {
-    return encode_bytes(metadata_.codecs, {source, metadata_.chunk_bytes()});
-  }
-  Bytes elements(metadata_.chunk_bytes());
-  if (!whole) std::fill(elements.begin(), elements.end(), std::byte{});
-  copy_box(extent, source, strides, elements.data(), chunk_strides, width);
+  const Bytes elements = gather_chunk(metadata_.shape, metadata_.chunk_shape, origin, first_row,
+                                      rows, metadata_.element_size);
   return encode_bytes(metadata_.codecs, elements);
 }
 
