@@ -75,7 +75,8 @@ void append_path(const fs::path& path, std::vector<fs::path>& paths) {
     const std::vector<fs::path> plates = plates_in_folder(path);
     paths.insert(paths.end(), plates.begin(), plates.end());
   } else {
-    paths.push_back(path);
+    // `plate1.zarr/` without its slash, so that every path has a file name.
+    paths.push_back(path.has_filename() ? path : path.parent_path());
   }
 }
 
@@ -155,7 +156,6 @@ std::vector<fs::path> expand_paths(std::span<const std::string> arguments) {
 }
 
 std::string plate_label(const fs::path& path) {
-  // `plate1.zarr/` has an empty file name.
   const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
   const bool known = name.extension() == ".h5ad" || name.extension() == ".zarr";
   return known ? name.stem().string() : name.string();

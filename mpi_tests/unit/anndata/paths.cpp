@@ -82,6 +82,7 @@ TEST_F(Paths, ZarrFolderIsOnePlate) {
   file("plate.zarr/.zgroup");
   file("plate.zarr/inner.h5ad");
   EXPECT_THAT(expanded({in("plate.zarr")}), ElementsAre("plate.zarr"));
+  EXPECT_EQ(expand_paths(std::vector{in("plate.zarr/")})[0].filename(), "plate.zarr");
 }
 
 TEST_F(Paths, GlobGivesMatchesInNaturalOrderAndArgumentsKeepTheirs) {
