@@ -1,0 +1,230 @@
+#include "storage/hdf5_array.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+
+#include "cellmill/core/text.hpp"
+#include "storage/array_box.hpp"
+#include "storage/codecs.hpp"
+#include "storage/hdf5_layout.hpp"
+#include "storage/hdf5_strings.hpp"
+
+namespace cellmill::hdf5 {
+
+namespace {
+
+/// Runs `body`; its errors get the array and the chunk in front.
+template <class Body>
+auto at_chunk(const ArrayInfo& info, std::int64_t chunk, Body&& body) {
+  try {
+    return body();
+  } catch (const Error& error) {
+    throw Error(error.kind(),
+                fmt::format("{}, chunk {}: {}", info.location, grouped(chunk), error.what()));
+  }
+}
+
+class DatasetArray final : public Array {
+ public:
+  DatasetArray(std::shared_ptr<File> file, Handle dataset, Layout layout)
+      : file_(std::move(file)),
+        dataset_(std::move(dataset)),
+        layout_(std::move(layout)),
+        grid_(chunk_grid(layout_.info.shape, layout_.info.chunk_shape)),
+        chunk_bytes_(chunk_elements(layout_.info) *
+                     static_cast<std::int64_t>(dtype_size(layout_.info.dtype))) {}
+
+  [[nodiscard]] const ArrayInfo& info() const override { return layout_.info; }
+
+  [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override {
+    return at_chunk(layout_.info, chunk, [&] {
+      expect_numbers();
+      EncodedChunk encoded;
+      encoded.chunk = chunk;
+      if (layout_.access == Access::library) {
+        encoded.bytes.resize(static_cast<std::size_t>(chunk_bytes_));
+        read_by_library(chunk, encoded.bytes);
+        return encoded;
+      }
+      const ChunkPlace place = place_of(chunk);
+      encoded.missing = place.extent.size == 0;
+      encoded.filter_mask = place.filter_mask;
+      encoded.bytes.resize(static_cast<std::size_t>(place.extent.size));
+      read_fully(descriptor(*file_->reader()), place.extent, encoded.bytes.data());
+      return encoded;
+    });
+  }
+
+  [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override {
+    return at_chunk(layout_.info, chunk, [&] {
+      switch (layout_.access) {
+        case Access::library:
+          return chunk_bytes_;
+        case Access::contiguous:
+          return place_of(chunk).extent.size;
+        case Access::chunks:
+          break;
+      }
+      const Lock lock;
+      return stored_bytes(corner_of(chunk));
+    });
+  }
+
+  void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override {
+    at_chunk(layout_.info, encoded.chunk, [&] {
+      expect_numbers();
+      if (static_cast<std::int64_t>(out.size()) != chunk_bytes_) {
+        throw input_error(fmt::format("room for {} bytes, it has {}", out.size(), chunk_bytes_));
+      }
+      if (encoded.missing) return fill(out);
+      if (layout_.access == Access::chunks) {
+        undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
+      } else {
+        const std::size_t bytes = std::min(encoded.bytes.size(), out.size());
+        std::copy_n(encoded.bytes.begin(), bytes, out.begin());
+        std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
+      }
+      if (layout_.type.swap && layout_.access != Access::library) {
+        swap_bytes(out, dtype_size(layout_.info.dtype));
+      }
+    });
+  }
+
+  [[nodiscard]] Strings read_strings(Range range) const override {
+    const ArrayInfo& info = layout_.info;
+    return with_context(info.location, [&] {
+      if (info.dtype != DType::string) {
+        throw input_error(fmt::format("holds {}, expected strings", dtype_name(info.dtype)));
+      }
+      if (info.shape.size() > 1) {
+        throw input_error(fmt::format("has {} dimensions, expected 1", info.shape.size()));
+      }
+      const std::int64_t rows = info.shape.empty() ? 1 : info.shape[0];
+      if (range.begin < 0 || range.end < range.begin || range.end > rows) {
+        throw input_error(fmt::format("rows {}–{} asked for, it has {}", grouped(range.begin),
+                                      grouped(range.end), grouped(rows)));
+      }
+      return hdf5::read_strings(dataset_.get(), range);
+    });
+  }
+
+ private:
+  void expect_numbers() const {
+    if (layout_.info.dtype == DType::string) throw input_error("holds strings, expected numbers");
+  }
+
+  /// Coordinates of a chunk's first element.
+  [[nodiscard]] std::vector<hsize_t> corner_of(std::int64_t chunk) const {
+    if (chunk < 0 || chunk >= chunk_count(layout_.info)) {
+      throw input_error(fmt::format("there are {}", grouped(chunk_count(layout_.info))));
+    }
+    const std::vector<std::int64_t> at = grid_coordinates(chunk, grid_);
+    std::vector<hsize_t> corner;
+    for (std::size_t axis = 0; axis < at.size(); ++axis) {
+      corner.push_back(static_cast<hsize_t>(at[axis] * layout_.info.chunk_shape[axis]));
+    }
+    return corner;
+  }
+
+  /// Bytes of a chunk in the file, 0 if it was never written. Under the Lock.
+  [[nodiscard]] std::int64_t stored_bytes(const std::vector<hsize_t>& corner) const {
+    hsize_t size = 0;
+    check(H5Dget_chunk_storage_size(dataset_.get(), corner.data(), &size), Error::Kind::input,
+          "the chunk table is corrupt");
+    const std::int64_t in_file = file_size(*file_->reader());
+    if (size > static_cast<hsize_t>(in_file)) {
+      throw input_error(
+          fmt::format("the chunk table is corrupt: a chunk of {} bytes in a file of {}", size,
+                      grouped(in_file)));
+    }
+    return static_cast<std::int64_t>(size);
+  }
+
+  [[nodiscard]] ChunkPlace place_of(std::int64_t chunk) const {
+    const std::vector<hsize_t> corner = corner_of(chunk);
+    if (layout_.access == Access::contiguous) return {contiguous_piece(chunk), 0};
+    const Lock lock;
+    if (stored_bytes(corner) == 0) return {};
+    const std::optional<ChunkPlace> place = locate(*file_->reader(), dataset_.get(), corner.data());
+    if (!place) throw input_error("the chunk table is corrupt: " + last_message());
+    const Extent extent = place->extent;
+    const std::int64_t in_file = file_size(*file_->reader());
+    if (extent.offset < 0 || extent.offset > in_file - extent.size) {
+      throw input_error(fmt::format("bytes {}–{} lie past the end of the file, which has {}",
+                                    grouped(extent.offset), grouped(extent.offset + extent.size),
+                                    grouped(in_file)));
+    }
+    return *place;
+  }
+
+  /// Our own chunks are whole rows, so they follow each other in the file.
+  [[nodiscard]] Extent contiguous_piece(std::int64_t chunk) const {
+    if (layout_.offset < 0) return {};
+    const std::int64_t bytes =
+        element_count(layout_.info) * static_cast<std::int64_t>(layout_.type.file_size);
+    const std::int64_t begin = chunk * chunk_bytes_;
+    return {layout_.offset + begin, std::min(chunk_bytes_, bytes - begin)};
+  }
+
+  void read_by_library(std::int64_t chunk, std::span<std::byte> to) const {
+    const std::vector<hsize_t> corner = corner_of(chunk);
+    const ArrayInfo& info = layout_.info;
+    std::vector<hsize_t> room(info.chunk_shape.begin(), info.chunk_shape.end());
+    std::vector<hsize_t> extent;
+    for (std::size_t axis = 0; axis < corner.size(); ++axis) {
+      extent.push_back(std::min(room[axis], static_cast<hsize_t>(info.shape[axis]) - corner[axis]));
+    }
+    if (extent != room) fill(to);
+    const Lock lock;
+    const auto own = [](hid_t id, Handle::Close close) {
+      return checked(id, close, Error::Kind::input, "can't be read");
+    };
+    const Handle file_type = own(H5Dget_type(dataset_.get()), H5Tclose);
+    const Handle type = memory_type_for(file_type.get(), info.dtype);
+    if (corner.empty()) {
+      check(H5Dread(dataset_.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, to.data()),
+            Error::Kind::input, "can't be read");
+      return;
+    }
+    const Handle in_file = own(H5Dget_space(dataset_.get()), H5Sclose);
+    const Handle in_memory =
+        own(H5Screate_simple(static_cast<int>(room.size()), room.data(), nullptr), H5Sclose);
+    const std::vector<hsize_t> origin(corner.size(), 0);
+    H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, corner.data(), nullptr, extent.data(),
+                        nullptr);
+    H5Sselect_hyperslab(in_memory.get(), H5S_SELECT_SET, origin.data(), nullptr, extent.data(),
+                        nullptr);
+    check(
+        H5Dread(dataset_.get(), type.get(), in_memory.get(), in_file.get(), H5P_DEFAULT, to.data()),
+        Error::Kind::input, "can't be read");
+  }
+
+  void fill(std::span<std::byte> out) const {
+    for (std::size_t at = 0; at < out.size(); at += layout_.fill.size()) {
+      std::copy(layout_.fill.begin(), layout_.fill.end(),
+                out.begin() + static_cast<std::ptrdiff_t>(at));
+    }
+  }
+
+  std::shared_ptr<File> file_;
+  Handle dataset_;
+  Layout layout_;
+  std::vector<std::int64_t> grid_;
+  std::int64_t chunk_bytes_;  ///< of one whole chunk, decoded
+};
+
+}  // namespace
+
+std::unique_ptr<Array> open_array(std::shared_ptr<File> file, const std::string& path) {
+  const std::string location = file->location_of(path);
+  const Lock lock;
+  Handle dataset = checked(H5Dopen2(file->id(), path.c_str(), H5P_DEFAULT), H5Dclose,
+                           Error::Kind::input, location);
+  Layout layout = read_layout(*file, dataset.get(), location);
+  return std::make_unique<DatasetArray>(std::move(file), std::move(dataset), std::move(layout));
+}
+
+}  // namespace cellmill::hdf5

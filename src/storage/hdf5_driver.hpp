@@ -1,0 +1,45 @@
+#pragma once
+
+#include <hdf5.h>
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+
+namespace cellmill::hdf5 {
+
+/// Where bytes lie in a file.
+struct Extent {
+  std::int64_t offset = 0;
+  std::int64_t size = 0;
+};
+
+/// A file opened by our own read-only driver. Libhdf5 1.10 finds the address of a chunk only by
+/// walking over all chunks (H5Dget_chunk_info, by index and by coordinate alike), but reads a chunk
+/// after one descent of the index. So `locate` has it read the chunk, and the driver, instead of
+/// reading, notes where it would have.
+class ReadDriver;
+
+/// A file access property list that opens files with the driver. Call under the Lock.
+[[nodiscard]] hid_t make_read_access();
+
+/// The driver of an open file. Call under the Lock; good while the file is open.
+[[nodiscard]] ReadDriver* read_driver(hid_t file);
+
+/// The descriptor to pread from, in any thread, while the file is open.
+[[nodiscard]] int descriptor(const ReadDriver& driver);
+[[nodiscard]] std::int64_t file_size(const ReadDriver& driver);
+
+/// Where the chunk of `dataset` lies that begins at `corner`, and which of its filters were
+/// skipped. Empty if libhdf5 failed. Call under the Lock, for chunks that were written.
+struct ChunkPlace {
+  Extent extent;
+  std::uint32_t filter_mask = 0;
+};
+[[nodiscard]] std::optional<ChunkPlace> locate(ReadDriver& driver, hid_t dataset,
+                                               const hsize_t* corner);
+
+/// Reads exactly these bytes. \throws Error(io) with the system's reason, or that the file ends
+void read_fully(int descriptor, Extent extent, void* to);
+
+}  // namespace cellmill::hdf5

@@ -1,0 +1,34 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "cellmill/storage/group.hpp"
+#include "storage/hdf5_driver.hpp"
+#include "storage/hdf5_library.hpp"
+
+namespace cellmill::hdf5 {
+
+/// An open file; shared by the groups, arrays and writers in it.
+class File {
+ public:
+  /// \throws Error(not_found) if it isn't there, Error(input) if it is no HDF5 file or truncated
+  File(const std::filesystem::path& path, OpenMode mode);
+
+  [[nodiscard]] hid_t id() const { return id_.get(); }
+  [[nodiscard]] const std::string& name() const { return name_; }  ///< for messages
+  /// `plate1.h5ad: X/data`
+  [[nodiscard]] std::string location_of(const std::string& path) const;
+  /// How to locate and read raw bytes; null in a file open for writing, whose bytes may not be on
+  /// disk yet.
+  [[nodiscard]] ReadDriver* reader() const { return reader_; }
+
+ private:
+  std::string name_;
+  Handle id_;
+  ReadDriver* reader_ = nullptr;
+};
+
+}  // namespace cellmill::hdf5
