@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <mutex>
 #include <numeric>
 #include <set>
 #include <string_view>
@@ -47,9 +48,11 @@ std::vector<std::string> duplicates(const Strings& names) {
   return twice;
 }
 
-void check_duplicates(const Plate& plate, const Strings& names, bool joins) {
+/// \throws Error(input) for duplicates where names must join
+/// \returns what to warn of, or nothing
+std::string duplicate_warning(const Plate& plate, const Strings& names, bool joins) {
   const std::vector<std::string> twice = duplicates(names);
-  if (twice.empty()) return;
+  if (twice.empty()) return {};
   const std::string found = fmt::format("{}: gene names that occur more than once, e.g. {}",
                                         plate.data->var().location(), fmt::join(twice, ", "));
   if (joins) {
@@ -57,7 +60,7 @@ void check_duplicates(const Plate& plate, const Strings& names, bool joins) {
         found +
         "; plates are joined by gene name: give a var column of unique names with --gene-key");
   }
-  log_warning(found);
+  return found;
 }
 
 /// Adds a plate's genes to those of all.
@@ -100,7 +103,7 @@ void match_batches(RunInputs& inputs, const std::string& key) {
 
 }  // namespace
 
-RunInputs open_inputs(const RunOptions& options) {
+RunInputs open_inputs(const RunOptions& options, int rank) {
   if (options.plates.empty()) throw usage_error("no plates were given");
   RunInputs inputs;
   if (options.filter) inputs.filter.emplace(*options.filter);
@@ -119,9 +122,10 @@ RunInputs open_inputs(const RunOptions& options) {
     (void)plate.data->x();  // says so if there is none
     if (inputs.filter) inputs.filter->check(plate.data->obs());
     const Strings genes = gene_names(*plate.data, options.gene_key);
-    check_duplicates(plate, genes, joins);
+    const std::string twice = duplicate_warning(plate, genes, joins);
+    if (rank == 0 && !twice.empty()) log_warning(twice);
     match_genes(inputs, plate, genes, joins, places);
-    if (plate.data->obs().has(options.label)) {
+    if (rank == 0 && plate.data->obs().has(options.label)) {
       log_warning(fmt::format(
           "{}: the column '{}' is replaced by the plate's name; choose another with --label",
           plate.data->obs().location(), options.label));
@@ -153,9 +157,18 @@ RunInputs open_inputs(const RunOptions& options) {
   return inputs;
 }
 
-std::vector<bool> kept_rows(const RunInputs& inputs, const Plate& plate, Range rows) {
-  if (!inputs.filter) return std::vector<bool>(static_cast<std::size_t>(rows.size()), true);
-  return inputs.filter->evaluate(plate.data->obs(), rows);
+std::vector<bool> kept_rows(const RunInputs& inputs, const Plate& plate, Range rows,
+                            const RunOptions& options) {
+  const DataFrame& obs = plate.data->obs();
+  std::vector<bool> keep = inputs.filter
+                               ? inputs.filter->evaluate(obs, rows)
+                               : std::vector<bool>(static_cast<std::size_t>(rows.size()), true);
+  if (options.batch_key) {
+    // A cell of no batch can neither be normalised by its batch's median nor be counted in it.
+    const std::vector<std::int32_t> codes = obs.read(*options.batch_key, rows).codes;
+    for (std::size_t i = 0; i < codes.size(); ++i) keep[i] = keep[i] && codes[i] >= 0;
+  }
+  return keep;
 }
 
 std::vector<Range> CellPlan::rows_of_ranks() const {
@@ -229,18 +242,29 @@ void choose_cells(const RunInputs& inputs, const RunOptions& options, CellPlan& 
   const auto n_mine = static_cast<std::size_t>(plan.mine.size());
   plan.keep.resize(n_mine);
   std::vector<std::vector<std::int32_t>> batches(n_mine);
+  plan.read_of_batch.assign(inputs.batches.size(), 0);
+  std::mutex counting;
   const std::vector<Range> runs = runs_of(plan.segments, plan.mine);
   arena.for_each(static_cast<std::int64_t>(runs.size()), [&](std::int64_t r) {
     const Range run = runs[static_cast<std::size_t>(r)];
     const Range rows = rows_of(plan.segments, run);
     const std::int32_t source = plan.segments[static_cast<std::size_t>(run.begin)].source;
     const Plate& plate = inputs.plates[static_cast<std::size_t>(source)];
-    std::vector<bool> keep = kept_rows(inputs, plate, rows);
+    const std::vector<bool> keep = kept_rows(inputs, plate, rows, options);
     std::vector<std::int32_t> codes;
+    std::vector<std::int64_t> read(inputs.batches.size(), 0);
     if (options.batch_key) {
       codes = plate.data->obs().read(*options.batch_key, rows).codes;
-      // A cell of no batch can be neither normalised by its batch's median nor counted in it.
-      for (std::size_t i = 0; i < codes.size(); ++i) keep[i] = keep[i] && codes[i] >= 0;
+      for (std::size_t i = 0; i < codes.size(); ++i) {
+        if (codes[i] >= 0)
+          ++read[static_cast<std::size_t>(plate.batch_level[static_cast<std::size_t>(codes[i])])];
+      }
+    } else {
+      read[static_cast<std::size_t>(source)] = rows.size();
+    }
+    {
+      const std::lock_guard lock(counting);
+      for (std::size_t b = 0; b < read.size(); ++b) plan.read_of_batch[b] += read[b];
     }
     for (std::int64_t at = run.begin; at < run.end; ++at) {
       const Range mine = plan.segments[static_cast<std::size_t>(at)].rows;
@@ -286,6 +310,7 @@ CellPlan plan_cells(const RunInputs& inputs, const RunOptions& options, Communic
   for (const auto& of_segment : plan.keep)
     kept.push_back(std::count(of_segment.begin(), of_segment.end(), true));
   kept = all_gather(comm, kept);
+  comm.all_reduce_sum(plan.read_of_batch);
   plan.kept_before.assign(1, 0);
   std::partial_sum(kept.begin(), kept.end(), std::back_inserter(plan.kept_before));
   return plan;

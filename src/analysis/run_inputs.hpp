@@ -35,10 +35,10 @@ struct RunInputs {
   [[nodiscard]] std::int32_t n_batches() const { return static_cast<std::int32_t>(batches.size()); }
 };
 
-/// Opens the plates and matches their genes. Reads no cells. Rank 0 speaks.
+/// Opens the plates and matches their genes. Reads no cells. Only rank 0 logs what it notices.
 /// \throws Error for what is wrong with a plate, for duplicate genes where names must join, for no
 /// gene in common
-[[nodiscard]] RunInputs open_inputs(const RunOptions& options);
+[[nodiscard]] RunInputs open_inputs(const RunOptions& options, int rank);
 
 /// Which cells are kept, and who reads which. Segments of all ranks; masks of this rank's only.
 struct CellPlan {
@@ -47,8 +47,9 @@ struct CellPlan {
   std::vector<std::int64_t>
       kept_before;  ///< of each segment (and at the end): cells kept in the ones before
   Range mine;       ///< this rank's segments
-  std::vector<std::vector<bool>> keep;  ///< of each of mine, each row
-  std::vector<std::int32_t> batch;      ///< of each kept cell of mine, in order
+  std::vector<std::int64_t> read_of_batch;  ///< cells of each batch over all ranks, kept or not
+  std::vector<std::vector<bool>> keep;      ///< of each of mine, each row
+  std::vector<std::int32_t> batch;          ///< of each kept cell of mine, in order
 
   [[nodiscard]] std::int64_t n_cells() const { return kept_before.back(); }
   /// Kept cells of segment `at` (numbered over all), as output rows.
@@ -67,7 +68,9 @@ struct CellPlan {
 [[nodiscard]] CellPlan plan_cells(const RunInputs& inputs, const RunOptions& options,
                                   Communicator& comm, Arena& arena);
 
-/// Which rows of [rows) of a plate pass the filter; all if there is none.
-[[nodiscard]] std::vector<bool> kept_rows(const RunInputs& inputs, const Plate& plate, Range rows);
+/// Which rows of [rows) of a plate are kept: they pass the filter, and have a batch if there is a
+/// batch key.
+[[nodiscard]] std::vector<bool> kept_rows(const RunInputs& inputs, const Plate& plate, Range rows,
+                                          const RunOptions& options);
 
 }  // namespace cellmill

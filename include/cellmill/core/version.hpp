@@ -1,0 +1,8 @@
+#pragma once
+
+namespace cellmill {
+
+/// `0.1.0`
+[[nodiscard]] const char* version();
+
+}  // namespace cellmill

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "analysis/run_inputs.hpp"
+#include "cellmill/anndata/write.hpp"
+#include "cellmill/core/parallel.hpp"
+
+namespace cellmill {
+
+/// A column of the joined obs: what it is, and how each plate's values become its.
+struct ObsColumn {
+  ColumnInfo info;
+  Strings levels;                                   ///< categorical: of all plates, by name
+  std::vector<std::int8_t> in_plate;                ///< whether the plate has the column
+  std::vector<std::vector<std::int32_t>> code_map;  ///< categorical: each plate's code to ours
+  std::vector<Strings> plate_levels;                ///< where categories become text
+};
+
+/// The joined obs: every column of the plates, categories merged by name, and the label. Any rank
+/// can write any rows: it reads them from the plates itself, whoever reads their counts, so nothing
+/// is sent.
+class ObsOutput {
+ public:
+  /// Reads what columns and levels there are.
+  ObsOutput(const RunInputs& inputs, const CellPlan& plan, const RunOptions& options);
+
+  /// Creates obs and all its arrays in the output. Rank 0.
+  void create(Group& root, StoreFormat format);
+
+  /// Writes output rows [rows), which begin and end at multiples of unit_rows() (or at the end), in
+  /// parallel. \param root the output, opened for writing; where another process called create, its
+  /// arrays are opened \param check asked before each block; throws to stop
+  void write(Group& root, Range rows, Arena& arena, const std::function<void()>& check);
+
+  [[nodiscard]] std::int64_t unit_rows() const { return layout_.chunk_rows; }
+
+ private:
+  /// Some output rows as rows of one plate.
+  struct Piece {
+    std::int32_t plate = 0;
+    Range rows;              ///< of the plate
+    std::vector<bool> keep;  ///< which of them are output rows
+  };
+  [[nodiscard]] std::vector<Piece> pieces_of(Range output_rows) const;
+  [[nodiscard]] ColumnRows column_rows(const ObsColumn& column,
+                                       const std::vector<Piece>& pieces) const;
+  [[nodiscard]] Strings index_rows(const std::vector<Piece>& pieces) const;
+  [[nodiscard]] ColumnRows label_rows(const std::vector<Piece>& pieces) const;
+
+  const RunInputs& inputs_;
+  const CellPlan& plan_;
+  const RunOptions& options_;
+  std::vector<ObsColumn> columns_;
+  ColumnInfo label_;
+  Strings plate_names_;
+  RowLayout layout_;
+};
+
+/// How the columns of that name in all plates become one (docs/formats.md, "Joined obs").
+[[nodiscard]] ObsColumn join_column(const std::string& name, const RunInputs& inputs);
+
+/// Adds the rows of a plate's column that are kept to the joined column.
+void append_rows(const ObsColumn& column, std::size_t plate, const ColumnInfo& from,
+                 const ColumnRows& rows, const std::vector<bool>& keep, ColumnRows& to);
+
+/// The same for a plate without the column: `count` missing values.
+void append_missing(const ObsColumn& column, std::int64_t count, ColumnRows& to);
+
+}  // namespace cellmill

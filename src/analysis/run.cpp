@@ -1,0 +1,199 @@
+#include "cellmill/analysis/run.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <numeric>
+#include <optional>
+
+#include "analysis/choose_genes.hpp"
+#include "analysis/run_inputs.hpp"
+#include "analysis/run_output.hpp"
+#include "analysis/run_passes.hpp"
+#include "cellmill/compute/moments.hpp"
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/log.hpp"
+#include "cellmill/core/text.hpp"
+#include "cellmill/stream/packed_rows.hpp"
+
+namespace cellmill {
+namespace {
+
+/// Heap that no reservation accounts for: allocator slack, thread stacks, library state.
+constexpr std::int64_t unaccounted = std::int64_t{24} << 20;
+
+std::int64_t rank_memory(const RunOptions& options, const Communicator& comm) {
+  if (options.memory > 0) return options.memory;
+  return available_memory() / 10 * 7 / std::max(1, comm.local_size());
+}
+
+/// What buffers may take: the rank's memory less what the process (MPI above all) already holds.
+std::int64_t buffer_limit(const RunOptions& options, const Communicator& comm) {
+  const std::int64_t memory = rank_memory(options, comm);
+  const std::int64_t limit = memory - current_rss() - unaccounted;
+  if (limit < (std::int64_t{16} << 20)) {
+    throw input_error(
+        fmt::format("--memory {}: {} are taken before any data is read; at least {} are needed",
+                    human_bytes(memory), human_bytes(current_rss() + unaccounted),
+                    human_bytes(current_rss() + unaccounted + (std::int64_t{64} << 20))));
+  }
+  return limit;
+}
+
+void check_options(const RunOptions& options) {
+  if (options.n_top_genes < 1) throw usage_error("--n-top-genes must be at least 1");
+  if (options.n_comps && *options.n_comps < 1) throw usage_error("--n-comps must be at least 1");
+  if (options.min_plates && *options.min_plates < 1)
+    throw usage_error("--min-plates must be at least 1");
+  if (options.target_sum && !(*options.target_sum > 0))
+    throw usage_error("--target-sum must be above 0");
+  if (options.label.empty()) throw usage_error("--label must not be empty");
+  const std::string extension = options.output.extension().string();
+  if (extension != ".zarr" && extension != ".h5ad") {
+    throw usage_error(
+        fmt::format("{}: the output's name must end in .zarr or .h5ad", options.output.string()));
+  }
+  if (options.zarr_format != 2 && options.zarr_format != 3)
+    throw usage_error("--zarr-format must be 2 or 3");
+}
+
+/// Every plate must contribute cells: a plate that the filter empties is a mistake in the filter or
+/// the plate.
+void check_cells(const RunOptions& options, const RunInputs& inputs, const CellPlan& plan) {
+  for (std::size_t p = 0; p < inputs.plates.size(); ++p) {
+    const std::int64_t kept = plan.kept_of_plate(static_cast<std::int32_t>(p));
+    if (kept > 0) continue;
+    const std::int64_t read = inputs.plates[p].data->n_obs();
+    throw input_error(options.filter && read > 0
+                          ? fmt::format("{}: no cell passes the filter {} (of {} cells)",
+                                        inputs.plates[p].data->name(), *options.filter,
+                                        grouped(read))
+                          : fmt::format("{}: there are no cells", inputs.plates[p].data->name()));
+  }
+}
+
+void check_components(const RunOptions& options, std::int64_t n_cells, std::size_t n_genes) {
+  const std::int64_t limit = std::min(n_cells, static_cast<std::int64_t>(n_genes)) - 1;
+  if (limit < 1) {
+    throw input_error(fmt::format(
+        "PCA needs at least two cells and two genes; there are {} cells and {} kept genes",
+        grouped(n_cells), n_genes));
+  }
+  if (options.n_comps && *options.n_comps > limit) {
+    throw input_error(fmt::format("--n-comps {}: at most {} with {} cells and {} kept genes",
+                                  *options.n_comps, limit, grouped(n_cells), n_genes));
+  }
+}
+
+/// The scratch file, or null: `none`, or `auto` where there is no local disk with room.
+std::shared_ptr<ScratchFile> open_scratch(const RunOptions& options, const CellPlan& plan) {
+  if (options.scratch == "none") return nullptr;
+  if (options.scratch != "auto") return std::make_shared<ScratchFile>(options.scratch);
+  double nonzeros = 0;
+  for (std::int64_t at = plan.mine.begin; at < plan.mine.end; ++at) {
+    nonzeros += static_cast<double>(plan.segments[static_cast<std::size_t>(at)].nnz);
+  }
+  const auto wanted = static_cast<std::int64_t>(nonzeros * packed_bytes_per_nonzero);
+  const std::filesystem::path folder = find_scratch_folder(options.output.parent_path(), wanted);
+  if (folder.empty()) {
+    log_warning(fmt::format(
+        "no local disk with {} free was found for scratch; the plates are read again for each pass "
+        "(--scratch DIR names a folder)",
+        human_bytes(wanted)));
+    return nullptr;
+  }
+  return std::make_shared<ScratchFile>(folder);
+}
+
+std::vector<RunSummary::Plate> funnel_of(const RunContext& run, const Counts& counts,
+                                         const ChosenGenes& chosen) {
+  std::vector<RunSummary::Plate> funnel;
+  for (std::int32_t b = 0; b < run.inputs.n_batches(); ++b) {
+    const auto batch = static_cast<std::size_t>(b);
+    RunSummary::Plate plate;
+    plate.name = run.inputs.batches[batch];
+    plate.cells_read = run.plan.read_of_batch[batch];
+    plate.cells_kept = counts.batches[batch].n_cells;
+    plate.genes_with_counts = static_cast<std::int64_t>(
+        std::count_if(counts.batches[batch].count.begin(), counts.batches[batch].count.end(),
+                      [](std::int64_t cells) { return cells > 0; }));
+    const auto& chosen_here = chosen.of_batch[batch].highly_variable;
+    plate.genes_chosen = std::count(chosen_here.begin(), chosen_here.end(), true);
+    funnel.push_back(plate);
+  }
+  return funnel;
+}
+
+}  // namespace
+
+RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
+  const auto start = std::chrono::steady_clock::now();
+  check_options(options);
+  std::optional<MemoryBudget> budget;
+  std::unique_ptr<RunOutput> output;
+  RunInputs inputs;
+  with_pulse(comm, [&](PulseControl&) {
+    budget.emplace(buffer_limit(options, comm));
+    output = std::make_unique<RunOutput>(options, comm.rank());
+    inputs = open_inputs(options, comm.rank());
+  });
+  const CellPlan plan = plan_cells(inputs, options, comm, arena);
+  check_cells(options, inputs, plan);
+
+  RunContext context{options, comm, arena, *budget, inputs, plan, {}};
+  std::shared_ptr<ScratchFile> scratch;
+  MemoryBudget::Reservation standing;
+  with_pulse(comm, [&](PulseControl&) {
+    scratch = open_scratch(options, plan);
+    standing = budget->reserve(
+        static_cast<std::int64_t>(plan.batch.size()) * 20 +
+            inputs.n_genes() * static_cast<std::int64_t>(sizeof(GeneTally)) * arena.threads() +
+            inputs.n_batches() * GeneSums::bytes(inputs.n_genes()),
+        "per-gene and per-cell sums");
+  });
+  const auto when_full =
+      options.scratch == "auto" ? BlobStore::WhenFull::drop : BlobStore::WhenFull::fail;
+
+  BlobStore cache(plan.mine.size(), scratch, when_full, *budget, 0);
+  const Counts counts = count_pass(context, cache);
+  const std::vector<BatchSums> log_sums = options.flavor == HvgFlavor::cell_ranger
+                                              ? log_pass(context, counts, cache)
+                                              : std::vector<BatchSums>{};
+  const ChosenGenes chosen = choose_genes(context, counts, log_sums);
+  check_components(options, plan.n_cells(), chosen.kept.size());
+  log_info(fmt::format("{} of {} genes were chosen in {} or more of {} batches",
+                       grouped(static_cast<std::int64_t>(chosen.kept.size())),
+                       grouped(inputs.n_genes()), min_plates(options, inputs.n_batches()),
+                       inputs.n_batches()));
+
+  const std::vector<double> factors = cell_factors(context, counts);
+  const GeneSlots slots = slots_of(inputs, chosen.kept);
+  BlobStore small(plan.mine.size(), scratch, when_full, *budget, budget->limit() / 4);
+  std::vector<std::int64_t> kept_nnz;
+  const Components components =
+      gram_pass(context, counts, factors, slots, chosen.kept, cache, small, kept_nnz);
+
+  const std::int64_t my_nonzeros =
+      std::accumulate(kept_nnz.begin(), kept_nnz.end(), std::int64_t{0});
+  const std::vector<std::int64_t> nonzeros_of_ranks = all_gather(comm, std::span(&my_nonzeros, 1));
+  output->create(context, chosen, components, nonzeros_of_ranks);
+  const std::int64_t first_nonzero = std::accumulate(
+      nonzeros_of_ranks.begin(), nonzeros_of_ranks.begin() + comm.rank(), std::int64_t{0});
+  project_pass(context, components, factors, slots, cache, small, first_nonzero,
+               [&](PulseControl& control) { return output->projection_outputs(control); });
+
+  RunSummary summary;
+  summary.n_cells = plan.n_cells();
+  summary.n_genes = slots.n_slots;
+  summary.n_comps = components.k;
+  summary.output = options.output;
+  if (comm.rank() == 0) summary.plates = funnel_of(context, counts, chosen);
+  gather_timings(context, summary);
+  output->finish(context, summary);
+  summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return summary;
+}
+
+}  // namespace cellmill
