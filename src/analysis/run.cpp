@@ -188,6 +188,8 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   summary.n_cells = plan.n_cells();
   summary.n_genes = slots.n_slots;
   summary.n_comps = components.k;
+  summary.nonzeros =
+      std::accumulate(nonzeros_of_ranks.begin(), nonzeros_of_ranks.end(), std::int64_t{0});
   summary.output = options.output;
   if (comm.rank() == 0) summary.plates = funnel_of(context, counts, chosen);
   gather_timings(context, summary);

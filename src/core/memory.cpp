@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <malloc.h>
-#include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <unistd.h>
 
@@ -101,9 +100,17 @@ std::int64_t current_rss() {
 }
 
 std::int64_t peak_rss() {
-  rusage usage{};
-  getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024L;
+  std::ifstream status("/proc/self/status");
+  for (std::string word; status >> word;) {
+    std::int64_t kilobytes = 0;
+    if (word == "VmHWM:" && status >> kilobytes) return kilobytes * 1024;
+  }
+  return current_rss();
+}
+
+void reset_peak_rss() {
+  std::ofstream refs("/proc/self/clear_refs");
+  refs << 5;  // see proc(5): resets VmHWM
 }
 
 namespace {

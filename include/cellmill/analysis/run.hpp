@@ -69,6 +69,7 @@ struct RunSummary {
   std::int64_t n_cells = 0;
   std::int32_t n_genes = 0;
   std::int32_t n_comps = 0;
+  std::int64_t nonzeros = 0;  ///< of the kept genes, over all cells
   double seconds = 0;
   std::vector<Timing> timeline;
   std::vector<std::int64_t> peak_memory;  ///< bytes, of each rank

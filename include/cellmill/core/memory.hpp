@@ -69,6 +69,8 @@ class MemoryBudget {
 /// Resident set of this process now, and its highest value so far, in bytes.
 [[nodiscard]] std::int64_t current_rss();
 [[nodiscard]] std::int64_t peak_rss();
+/// Starts the peak anew from what is resident now, where the kernel allows it: for benchmarks.
+void reset_peak_rss();
 
 /// What the job or node gives all of its processes here: the smallest of physical memory, the
 /// cgroup's limit and Slurm's SLURM_MEM_PER_NODE, in bytes.
