@@ -31,6 +31,7 @@ struct Session {
   const CommonOptions& options;
   Communicator& comm;
   Arena& arena;
+  double mpi_start_seconds;  ///< what starting MPI took; 0 for a command that never does
 };
 
 /// One command of the program: its options, and a call of the library.

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <exception>
 #include <iostream>
@@ -14,6 +15,7 @@
 #include "cellmill/core/progress.hpp"
 #include "cellmill/core/stop.hpp"
 #include "cellmill/core/text.hpp"
+#include "cellmill/core/version.hpp"
 #include "command.hpp"
 #include "config_file.hpp"
 
@@ -96,29 +98,43 @@ bool parse(CLI::App& app, int argc, const char* const* argv) {
   }
 }
 
-void run_command(Command& command, const CommonOptions& options, Communicator& comm) {
+/// The ranks that a command runs on, and how long joining them took.
+struct World {
+  std::unique_ptr<Communicator> comm;
+  double mpi_start_seconds = 0;
+
+  void join() {
+    const auto start = std::chrono::steady_clock::now();
+    comm = make_mpi_communicator();
+    mpi_start_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  }
+};
+
+void run_command(Command& command, const CommonOptions& options, const World& world) {
+  Communicator& comm = *world.comm;
   if (command.launch() != Command::Launch::anyhow) require_one_world(comm.size());
   configure_log(options.log_level, comm.rank());
   enable_progress(options.log_level <= LogLevel::info);
   install_stop_signals();
   Arena arena(options.threads > 0 ? options.threads : default_threads(comm.local_size()));
-  command.run({options, comm, arena});
+  command.run({options, comm, arena, world.mpi_start_seconds});
 }
 
 /// `body`'s status, or the report of what it threw.
 template <class Body>
-int reported(const CLI::App& app, const std::unique_ptr<Communicator>& comm, Body&& body) {
+int reported(const CLI::App& app, const World& world, Body&& body) {
   try {
     body();
     return EXIT_SUCCESS;
   } catch (const CLI::ParseError& error) {
-    return report(usage_failure(error, app), comm.get());
+    return report(usage_failure(error, app), world.comm.get());
   } catch (const Error& error) {
-    return report({error.what(), exit_status(error.kind())}, comm.get());
+    return report({error.what(), exit_status(error.kind())}, world.comm.get());
   } catch (const std::bad_alloc&) {
-    return report({"out of memory; lower --memory or --threads", 1}, comm.get());
+    return report({"out of memory; lower --memory or --threads", 1}, world.comm.get());
   } catch (const std::exception& error) {
-    return report({error.what(), 1}, comm.get());
+    return report({error.what(), 1}, world.comm.get());
   }
 }
 
@@ -130,7 +146,7 @@ int run_program(int argc, const char* const* argv) {
     return argc > 1 ? EXIT_SUCCESS : usage_status;
   }
   if (name == "--version") {
-    std::cout << "cellmill " CELLMILL_VERSION << (have_mpi() ? "" : " (without MPI)") << '\n';
+    std::cout << "cellmill " << version() << (have_mpi() ? "" : " (without MPI)") << '\n';
     return EXIT_SUCCESS;
   }
   for (const auto& command : commands) {
@@ -141,14 +157,15 @@ int run_program(int argc, const char* const* argv) {
     command->add_options(app);
     add_common_options(app, options);
     add_config_option(app);
-    std::unique_ptr<Communicator> comm;
-    return reported(app, comm, [&] {
+    World world;
+    return reported(app, world, [&] {
       // Several tasks first join, so that a mistyped option is reported once, too.
       const bool ranks = command->launch() == Command::Launch::ranks;
-      if (ranks && launched_tasks().value_or(1) > 1) comm = make_mpi_communicator();
+      if (ranks && launched_tasks().value_or(1) > 1) world.join();
       if (!parse(app, argc, argv)) return;
-      if (comm == nullptr) comm = ranks ? make_mpi_communicator() : make_self_communicator();
-      run_command(*command, options, *comm);
+      if (!ranks) world.comm = make_self_communicator();
+      if (world.comm == nullptr) world.join();
+      run_command(*command, options, world);
     });
   }
   std::vector<std::string> names;
