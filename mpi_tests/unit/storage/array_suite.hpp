@@ -1,0 +1,354 @@
+#pragma once
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <filesystem>
+#include <memory>
+#include <numeric>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/storage/group.hpp"
+#include "temp_folder.hpp"
+
+namespace cellmill {
+
+/// What not every format can do.
+enum class Capability {
+  booleans,
+  strings,
+  scalars,
+  missing_chunks,  ///< a chunk that was never written reads as zeros
+  empty_arrays,
+  tells_short_chunks  ///< a chunk that lost its end is an error, not old memory
+};
+
+/// What the suite needs of an implementation: one array in a folder of its own, which does not
+/// exist yet when the backend is constructed from its path.
+class ArrayBackend {
+ public:
+  virtual ~ArrayBackend() = default;
+  /// Creates the array; the spec's codec and shards are the backend's to choose.
+  virtual std::unique_ptr<ArrayWriter> create(const ArraySpec& spec) = 0;
+  /// Opens what was created, after its writer is gone.
+  virtual std::unique_ptr<Array> open() = 0;
+  [[nodiscard]] virtual bool supports(Capability capability) const = 0;
+  /// Whether this build has what lies beneath.
+  [[nodiscard]] virtual bool available() const { return true; }
+  /// Damages the stored bytes of the first chunk so that they can't be decoded.
+  virtual void corrupt_first_chunk() = 0;
+};
+
+/// What every Array and ArrayWriter must do, whatever lies beneath. Instantiate with
+/// INSTANTIATE_TYPED_TEST_SUITE_P(Name, ArraySuite, Types).
+template <class Backend>
+class ArraySuite : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!Backend(folder.path() / "unused").available()) GTEST_SKIP() << "not in this build";
+  }
+
+  template <class T>
+  void write(const std::vector<std::int64_t>& shape, const std::vector<std::int64_t>& chunks,
+             const std::vector<T>& values) {
+    const std::unique_ptr<ArrayWriter> writer = create(dtype_of<T>(), shape, chunks);
+    writer->write_rows(0, std::as_bytes(std::span(values)));
+  }
+
+  std::unique_ptr<ArrayWriter> create(DType dtype, const std::vector<std::int64_t>& shape,
+                                      const std::vector<std::int64_t>& chunks) {
+    ArraySpec spec;
+    spec.dtype = dtype;
+    spec.shape = shape;
+    spec.chunk_shape = chunks;
+    backend = std::make_unique<Backend>(folder.path() / std::to_string(next_++));
+    return backend->create(spec);
+  }
+
+  template <class T>
+  static std::vector<T> counting(std::size_t count) {
+    std::vector<T> values(count);
+    for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<T>(i % 120 + 1);
+    return values;
+  }
+
+  template <class T>
+  void expect_round_trip() {
+    const std::vector<T> values = counting<T>(1000);
+    write<T>({1000}, {300}, values);
+    const std::unique_ptr<Array> array = backend->open();
+    EXPECT_EQ(array->info().dtype, dtype_of<T>());
+    EXPECT_EQ(array->info().shape, std::vector<std::int64_t>{1000});
+    const std::vector<double> found = read_all<double>(*array);
+    ASSERT_EQ(found.size(), values.size());
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      ASSERT_EQ(found[i], static_cast<double>(values[i])) << dtype_name(dtype_of<T>()) << ' ' << i;
+    }
+  }
+
+  [[nodiscard]] static bool can(Capability capability) {
+    const TempFolder unused;
+    return Backend(unused.path() / "x").supports(capability);
+  }
+
+  TempFolder folder;
+  std::unique_ptr<ArrayBackend> backend;
+
+ private:
+  int next_ = 0;
+};
+
+#define CELLMILL_NEEDS(capability) \
+  if (!this->can(capability)) GTEST_SKIP() << "this backend has no such thing"
+
+TYPED_TEST_SUITE_P(ArraySuite);
+
+TYPED_TEST_P(ArraySuite, EveryNumericTypeComesBack) {
+  this->template expect_round_trip<std::int8_t>();
+  this->template expect_round_trip<std::int16_t>();
+  this->template expect_round_trip<std::int32_t>();
+  this->template expect_round_trip<std::int64_t>();
+  this->template expect_round_trip<std::uint8_t>();
+  this->template expect_round_trip<std::uint16_t>();
+  this->template expect_round_trip<std::uint32_t>();
+  this->template expect_round_trip<std::uint64_t>();
+  this->template expect_round_trip<float>();
+  this->template expect_round_trip<double>();
+}
+
+TYPED_TEST_P(ArraySuite, BooleansComeBack) {
+  CELLMILL_NEEDS(Capability::booleans);
+  const std::unique_ptr<ArrayWriter> writer = this->create(DType::boolean, {5}, {2});
+  const std::vector<std::uint8_t> values = {1, 0, 0, 1, 1};
+  writer->write_rows(0, std::as_bytes(std::span(values)));
+  const std::unique_ptr<Array> array = this->backend->open();
+  EXPECT_EQ(array->info().dtype, DType::boolean);
+  EXPECT_EQ(read_all<std::int32_t>(*array), (std::vector<std::int32_t>{1, 0, 0, 1, 1}));
+}
+
+TYPED_TEST_P(ArraySuite, ExtremeValuesKeepTheirBits) {
+  const std::vector<std::int64_t> integers = {INT64_MIN, INT64_MAX, 0, -1};
+  this->template write<std::int64_t>({4}, {3}, integers);
+  EXPECT_EQ(read_all<std::int64_t>(*this->backend->open()), integers);
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  const std::vector<double> doubles = {nan, -0.0, 1e-310, std::numeric_limits<double>::infinity()};
+  this->template write<double>({4}, {3}, doubles);
+  const std::vector<double> found = read_all<double>(*this->backend->open());
+  EXPECT_EQ(std::memcmp(found.data(), doubles.data(), sizeof(double) * 4), 0);
+}
+
+TYPED_TEST_P(ArraySuite, RangesMayCrossChunksAndBeginAnywhere) {
+  const std::vector<std::int32_t> values = this->template counting<std::int32_t>(100);
+  this->template write<std::int32_t>({100}, {7}, values);
+  const std::unique_ptr<Array> array = this->backend->open();
+  for (const Range range : {Range{0, 100}, Range{0, 7}, Range{7, 14}, Range{3, 4}, Range{6, 8},
+                            Range{5, 93}, Range{98, 100}, Range{91, 98}, Range{50, 50}}) {
+    const std::vector<std::int32_t> expected(values.begin() + range.begin,
+                                             values.begin() + range.end);
+    EXPECT_EQ(read_range<std::int32_t>(*array, range), expected) << range.begin;
+    EXPECT_EQ(read_range<double>(*array, range),
+              std::vector<double>(expected.begin(), expected.end()));
+  }
+}
+
+TYPED_TEST_P(ArraySuite, RangesOutsideAreRefused) {
+  this->template write<float>({10}, {4}, this->template counting<float>(10));
+  const std::unique_ptr<Array> array = this->backend->open();
+  for (const Range range : {Range{0, 11}, Range{-1, 3}, Range{11, 11}, Range{5, 3}}) {
+    EXPECT_THROW((void)fetch_range(*array, range), Error) << range.begin;
+  }
+  const std::int64_t chunks = chunk_count(array->info());
+  EXPECT_THROW((void)array->fetch(chunks), Error);
+  EXPECT_THROW((void)array->fetch(-1), Error);
+}
+
+TYPED_TEST_P(ArraySuite, RowsOfManyColumnsComeBack) {
+  std::vector<float> values(11 * 5);
+  std::iota(values.begin(), values.end(), 1.0F);
+  for (const std::vector<std::int64_t>& chunks :
+       {std::vector<std::int64_t>{4, 5}, {4, 2}, {11, 5}, {1, 5}, {20, 8}}) {
+    this->template write<float>({11, 5}, chunks, values);
+    const std::unique_ptr<Array> array = this->backend->open();
+    EXPECT_EQ(read_all<float>(*array), values);
+    for (const Range range : {Range{0, 11}, Range{4, 8}, Range{3, 9}, Range{10, 11}, Range{2, 2}}) {
+      const std::vector<float> expected(values.begin() + range.begin * 5,
+                                        values.begin() + range.end * 5);
+      EXPECT_EQ(read_rows<float>(*array, range), expected) << range.begin;
+      EXPECT_EQ(read_rows<double>(*array, range),
+                std::vector<double>(expected.begin(), expected.end()));
+    }
+    EXPECT_THROW((void)read_rows<float>(*array, Range{0, 12}), Error);
+  }
+}
+
+TYPED_TEST_P(ArraySuite, UnitsMayBeWrittenInAnyOrder) {
+  const std::vector<std::int32_t> values = this->template counting<std::int32_t>(50);
+  const std::unique_ptr<ArrayWriter> writer = this->create(DType::int32, {50}, {8});
+  const std::int64_t unit = writer->unit_rows();
+  ASSERT_GE(unit, 1);
+  const auto write = [&](std::int64_t first, std::int64_t end) {
+    writer->write_rows(
+        first, std::as_bytes(std::span(values).subspan(static_cast<std::size_t>(first),
+                                                       static_cast<std::size_t>(end - first))));
+  };
+  const std::int64_t middle =
+      std::min<std::int64_t>(unit * std::max<std::int64_t>(1, 24 / unit), 50);
+  write(middle, 50);
+  write(0, middle);
+  EXPECT_EQ(read_all<std::int32_t>(*this->backend->open()), values);
+}
+
+TYPED_TEST_P(ArraySuite, RowsBeyondTheEndAreRefused) {
+  const std::unique_ptr<ArrayWriter> writer = this->create(DType::int32, {10}, {5});
+  const std::vector<std::int32_t> values(20);
+  EXPECT_THROW(writer->write_rows(0, std::as_bytes(std::span(values))), Error);
+  EXPECT_THROW(writer->write_rows(-10, std::as_bytes(std::span(values).first(10))), Error);
+}
+
+TYPED_TEST_P(ArraySuite, ChunksNeverWrittenAreZeros) {
+  CELLMILL_NEEDS(Capability::missing_chunks);
+  { const std::unique_ptr<ArrayWriter> writer = this->create(DType::float32, {10}, {4}); }
+  const std::unique_ptr<Array> array = this->backend->open();
+  EXPECT_EQ(array->encoded_bytes(0), 0);
+  EXPECT_TRUE(array->fetch(0).missing);
+  EXPECT_EQ(read_all<float>(*array), std::vector<float>(10, 0.0F));
+}
+
+TYPED_TEST_P(ArraySuite, ArraysWithoutRowsAreEmpty) {
+  CELLMILL_NEEDS(Capability::empty_arrays);
+  this->template write<float>({0}, {}, {});
+  std::unique_ptr<Array> array = this->backend->open();
+  EXPECT_EQ(element_count(array->info()), 0);
+  EXPECT_EQ(chunk_count(array->info()), 0);
+  EXPECT_TRUE(read_all<float>(*array).empty());
+  this->template write<float>({0, 7}, {}, {});
+  EXPECT_TRUE(read_all<float>(*this->backend->open()).empty());
+}
+
+TYPED_TEST_P(ArraySuite, OneElementComesBack) {
+  this->template write<double>({1}, {1}, {2.5});
+  EXPECT_EQ(read_all<double>(*this->backend->open()), std::vector<double>{2.5});
+}
+
+TYPED_TEST_P(ArraySuite, ScalarsComeBack) {
+  CELLMILL_NEEDS(Capability::scalars);
+  this->template write<double>({}, {}, {-7.25});
+  const std::unique_ptr<Array> array = this->backend->open();
+  EXPECT_TRUE(array->info().shape.empty());
+  EXPECT_EQ(read_all<double>(*array), std::vector<double>{-7.25});
+}
+
+TYPED_TEST_P(ArraySuite, StringsOfAnyScriptComeBack) {
+  CELLMILL_NEEDS(Capability::strings);
+  const std::vector<std::string> values = {"CD3D", "", "Müller", "γδ T", "細胞", "🧬", "a b\tc"};
+  this->create(DType::string, {7}, {3})->write_strings(0, Strings(values));
+  const std::unique_ptr<Array> array = this->backend->open();
+  EXPECT_EQ(array->info().dtype, DType::string);
+  EXPECT_EQ(array->read_strings({0, 7}).to_vector(), values);
+  EXPECT_EQ(array->read_strings({2, 6}).to_vector(),
+            std::vector<std::string>(values.begin() + 2, values.begin() + 6));
+  EXPECT_TRUE(array->read_strings({3, 3}).empty());
+  EXPECT_THROW((void)array->read_strings({0, 8}), Error);
+  EXPECT_THROW((void)read_all<float>(*array), Error);
+}
+
+TYPED_TEST_P(ArraySuite, StringScalarsAndEmptyStringArraysComeBack) {
+  CELLMILL_NEEDS(Capability::strings);
+  const std::vector<std::string> one = {"čsr_matrix"};
+  this->create(DType::string, {}, {})->write_strings(0, Strings(one));
+  EXPECT_EQ(this->backend->open()->read_strings({0, 1}).to_vector(), one);
+  this->create(DType::string, {0}, {})->write_strings(0, Strings());
+  EXPECT_TRUE(this->backend->open()->read_strings({0, 0}).empty());
+}
+
+TYPED_TEST_P(ArraySuite, NumbersAreNotStrings) {
+  this->template write<float>({3}, {3}, {1, 2, 3});
+  EXPECT_THROW((void)this->backend->open()->read_strings({0, 3}), Error);
+}
+
+TYPED_TEST_P(ArraySuite, EncodedBytesAreWhatFetchReads) {
+  this->template write<std::int32_t>({1000}, {300}, this->template counting<std::int32_t>(1000));
+  const std::unique_ptr<Array> array = this->backend->open();
+  for (std::int64_t chunk = 0; chunk < chunk_count(array->info()); ++chunk) {
+    const EncodedChunk encoded = array->fetch(chunk);
+    EXPECT_EQ(encoded.chunk, chunk);
+    EXPECT_EQ(array->encoded_bytes(chunk), static_cast<std::int64_t>(encoded.bytes.size()));
+  }
+}
+
+TYPED_TEST_P(ArraySuite, PiecesDecodedByManyThreadsMakeTheWhole) {
+  std::vector<float> values(100'000);
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 7919 % 1009);
+  this->template write<float>({100'000}, {777}, values);
+  const std::unique_ptr<Array> array = this->backend->open();
+  const Range range{123, 99'321};
+  const FetchedRange fetched = fetch_range(*array, range);
+  EXPECT_GT(fetched.encoded_bytes(), 0);
+  std::vector<float> found(static_cast<std::size_t>(range.size()));
+  std::vector<std::thread> threads;
+  for (std::int64_t piece = 0; piece < 4; ++piece) {
+    threads.emplace_back(
+        [&, piece] { decode_range<float>(*array, fetched, std::span(found), piece, 4); });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(found, std::vector<float>(values.begin() + range.begin, values.begin() + range.end));
+}
+
+TYPED_TEST_P(ArraySuite, ManyThreadsMayFetchAndDecode) {
+  const std::vector<std::int32_t> values = this->template counting<std::int32_t>(5000);
+  this->template write<std::int32_t>({5000}, {100}, values);
+  const std::unique_ptr<Array> array = this->backend->open();
+  std::vector<int> right(4, 0);
+  std::vector<std::thread> threads;
+  for (std::size_t thread = 0; thread < right.size(); ++thread) {
+    threads.emplace_back([&, thread] {
+      for (int round = 0; round < 5; ++round) {
+        right[thread] += read_range<std::int32_t>(*array, {0, 5000}) == values ? 1 : 0;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_THAT(right, testing::Each(5));
+}
+
+TYPED_TEST_P(ArraySuite, CorruptChunksAreNamed) {
+  CELLMILL_NEEDS(Capability::tells_short_chunks);
+  this->template write<std::int32_t>({1000}, {500}, this->template counting<std::int32_t>(1000));
+  this->backend->corrupt_first_chunk();
+  const std::unique_ptr<Array> array = this->backend->open();
+  try {
+    (void)read_range<std::int32_t>(*array, {0, 10});
+    FAIL() << "read a corrupt chunk";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::input) << error.what();
+    EXPECT_THAT(error.what(), testing::HasSubstr(array->info().location));
+    EXPECT_THAT(error.what(), testing::HasSubstr("chunk 0"));
+  }
+}
+
+TYPED_TEST_P(ArraySuite, DecodeRefusesTheWrongRoom) {
+  this->template write<float>({10}, {5}, this->template counting<float>(10));
+  const std::unique_ptr<Array> array = this->backend->open();
+  const EncodedChunk encoded = array->fetch(0);
+  std::vector<std::byte> out(static_cast<std::size_t>(chunk_elements(array->info())) * 4 + 4);
+  EXPECT_THROW(array->decode(encoded, std::span(out)), Error);
+  EXPECT_THROW(array->decode(encoded, std::span(out).first(out.size() - 8)), Error);
+}
+
+REGISTER_TYPED_TEST_SUITE_P(ArraySuite, EveryNumericTypeComesBack, BooleansComeBack,
+                            ExtremeValuesKeepTheirBits, RangesMayCrossChunksAndBeginAnywhere,
+                            RangesOutsideAreRefused, RowsOfManyColumnsComeBack,
+                            UnitsMayBeWrittenInAnyOrder, RowsBeyondTheEndAreRefused,
+                            ChunksNeverWrittenAreZeros, ArraysWithoutRowsAreEmpty,
+                            OneElementComesBack, ScalarsComeBack, StringsOfAnyScriptComeBack,
+                            StringScalarsAndEmptyStringArraysComeBack, NumbersAreNotStrings,
+                            EncodedBytesAreWhatFetchReads, PiecesDecodedByManyThreadsMakeTheWhole,
+                            ManyThreadsMayFetchAndDecode, CorruptChunksAreNamed,
+                            DecodeRefusesTheWrongRoom);
+
+}  // namespace cellmill
