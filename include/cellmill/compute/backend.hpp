@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cellmill/compute/cpu_level.hpp"
 #include "cellmill/compute/csr_view.hpp"
 
 namespace cellmill {
@@ -14,16 +15,17 @@ namespace cellmill {
 /// point, over segments in int64, entry (i, j) scaled by 2^(e_i + e_j) (docs/numerics.md, "Gram
 /// matrix").
 struct GramOptions {
-  /// Largest |value| of each gene over all cells and ranks; what comes in must not exceed it.
+  /// Largest |value| of each gene over all cells and ranks; what comes in must not exceed it (by
+  /// more than a millionth: values were rounded to float since).
   std::vector<double> max_abs;
-  /// Cells that will be added over all ranks, at most.
+  /// Cells that will be added over all ranks, at most; adding more is an error.
   std::int64_t n_cells = 0;
   /// About each gene's mean over all cells: subtracted inside the kernels so that single precision
-  /// loses nothing. Any numbers give the right result; good ones give a more exact one. The same on
-  /// every rank.
+  /// loses nothing. Any numbers give the right result; good ones give a more exact one. Empty means
+  /// zeros. The same on every rank.
   std::vector<double> shift;
   /// About the fraction of cells in which each gene is not zero: decides which genes count as hot
-  /// (speed only, but the bits depend on it, so the same on every rank).
+  /// (speed only, but the bits depend on it, so the same on every rank). Empty: none is hot.
   std::vector<double> density;
 };
 
@@ -83,9 +85,6 @@ class Backend {
       std::span<const double> loadings, std::int32_t n_genes, std::int32_t k,
       std::span<const double> offset) const = 0;
 };
-
-/// Instruction sets that kernels are compiled for; `best` is what this processor has.
-enum class CpuLevel { plain, avx2, avx512, best };
 
 /// \throws Error(input) if this processor lacks the level
 [[nodiscard]] std::unique_ptr<Backend> make_cpu_backend(CpuLevel level = CpuLevel::best);
