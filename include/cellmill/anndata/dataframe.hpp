@@ -1,7 +1,7 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +41,9 @@ struct ColumnRows {
   std::vector<bool> missing;           ///< nullable kinds: true = missing; empty otherwise
 };
 
+/// The arrays behind a column.
+struct ColumnArrays;
+
 /// obs or var on disk: which columns there are, and any rows of any of them. All metadata is read
 /// when it is made; reading rows is thread-safe.
 class DataFrame {
@@ -73,15 +76,16 @@ class DataFrame {
   [[nodiscard]] std::vector<double> numeric_levels(const std::string& name) const;
 
  private:
-  struct Column;  ///< the arrays behind a column
-  [[nodiscard]] const Column& categorical(const std::string& name) const;
+  [[nodiscard]] std::size_t place_of(const std::string& name) const;
+  [[nodiscard]] const ColumnArrays& categorical(const std::string& name) const;
 
   std::unique_ptr<Group> group_;
   std::string index_name_;
   std::int64_t n_rows_ = 0;
   std::unique_ptr<Array> index_;
   std::vector<ColumnInfo> columns_;
-  std::map<std::string, Column, std::less<>> arrays_;
+  std::vector<ColumnArrays> arrays_;           ///< in the order of columns_
+  std::map<std::string, std::size_t> places_;  ///< in columns_, by name
 };
 
 }  // namespace cellmill

@@ -71,6 +71,12 @@ std::unique_ptr<ColumnWriter> create_column(Group& frame, const ColumnInfo& colu
                                             std::int64_t n_rows, const Strings& levels,
                                             const RowLayout& layout);
 
+/// Writers of an index or column that another process created, with as many levels: each writes
+/// rows of its own.
+std::unique_ptr<ArrayWriter> open_index(Group& frame, const std::string& index_name = "_index");
+std::unique_ptr<ColumnWriter> open_column(Group& frame, const ColumnInfo& column,
+                                          std::int64_t n_levels);
+
 /// A whole index or column at once.
 void write_index(Group& frame, const Strings& names, const std::string& index_name = "_index");
 void write_column(Group& frame, const ColumnInfo& column, const ColumnRows& rows,

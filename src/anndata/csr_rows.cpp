@@ -1,0 +1,88 @@
+#include "anndata/csr_rows.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <utility>
+#include <vector>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+
+namespace cellmill {
+
+namespace {
+
+void check_columns(std::span<const std::int32_t> columns, std::int32_t n_cols, std::int64_t row) {
+  for (const std::int32_t column : columns) {
+    if (column < 0 || column >= n_cols) {
+      throw input_error(fmt::format("row {}: column {} found, expected 0 to {}", grouped(row),
+                                    column, n_cols - 1));
+    }
+  }
+}
+
+using Entry = std::pair<std::int32_t, float>;
+
+/// The row's entries by column, each column once.
+void mend(std::vector<Entry>& entries) {
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const Entry& a, const Entry& b) { return a.first < b.first; });
+  std::size_t kept = 0;
+  for (const Entry& entry : entries) {
+    if (kept > 0 && entries[kept - 1].first == entry.first) {
+      entries[kept - 1].second += entry.second;
+    } else {
+      entries[kept++] = entry;
+    }
+  }
+  entries.resize(kept);
+}
+
+}  // namespace
+
+bool is_canonical_row(std::span<const std::int32_t> columns, std::int32_t n_cols) {
+  if (columns.empty()) return true;
+  std::uint32_t falls = 0;
+  for (std::size_t k = 1; k < columns.size(); ++k) {
+    falls |= static_cast<std::uint32_t>(columns[k - 1] >= columns[k]);
+  }
+  return falls == 0 && columns.front() >= 0 && columns.back() < n_cols;
+}
+
+void make_canonical(CsrChunk& chunk) {
+  std::vector<Entry> entries;
+  std::size_t to = 0;  // where the row goes: rows move down once duplicates were added up
+  std::int64_t begin = 0;
+  for (std::int64_t row = 0; row < chunk.n_rows(); ++row) {
+    const std::int64_t end = chunk.indptr[static_cast<std::size_t>(row) + 1];
+    const auto from = static_cast<std::size_t>(begin);
+    const auto count = static_cast<std::size_t>(end - begin);
+    const auto columns = std::span(chunk.indices).subspan(from, count);
+    if (is_canonical_row(columns, chunk.n_cols)) {
+      if (to != from) {
+        std::copy_n(chunk.indices.data() + from, count, chunk.indices.data() + to);
+        std::copy_n(chunk.values.data() + from, count, chunk.values.data() + to);
+      }
+      to += count;
+    } else {
+      check_columns(columns, chunk.n_cols, chunk.first_row + row);
+      entries.clear();
+      for (std::size_t k = from; k < from + count; ++k) {
+        entries.emplace_back(chunk.indices[k], chunk.values[k]);
+      }
+      mend(entries);
+      for (const Entry& entry : entries) {
+        chunk.indices[to] = entry.first;
+        chunk.values[to++] = entry.second;
+      }
+    }
+    begin = end;
+    chunk.indptr[static_cast<std::size_t>(row) + 1] = static_cast<std::int64_t>(to);
+  }
+  chunk.indices.resize(to);
+  chunk.values.resize(to);
+}
+
+}  // namespace cellmill
