@@ -60,7 +60,8 @@ void lzf_decode(std::span<const std::byte> in, std::span<std::byte> out);
 /// ones, …; bytes past the last whole element are copied as they are. Sizes must agree; the two
 /// must not overlap.
 void unshuffle(std::span<const std::byte> in, std::span<std::byte> out, std::size_t element_size);
-void shuffle(std::span<const std::byte> in, std::span<std::byte> out, std::size_t element_size);
+void byte_shuffle(std::span<const std::byte> in, std::span<std::byte> out,
+                  std::size_t element_size);
 
 /// Reverses the bytes of every element in place.
 void swap_bytes(std::span<std::byte> elements, std::size_t element_size);

@@ -83,7 +83,8 @@ void unshuffle(std::span<const std::byte> in, std::span<std::byte> out, std::siz
             out.begin() + static_cast<std::ptrdiff_t>(whole));
 }
 
-void shuffle(std::span<const std::byte> in, std::span<std::byte> out, std::size_t element_size) {
+void byte_shuffle(std::span<const std::byte> in, std::span<std::byte> out,
+                  std::size_t element_size) {
   check_sizes(in.size(), out.size(), element_size);
   const std::size_t count = in.size() / element_size;
   for (std::size_t plane = 0; plane < element_size; ++plane) {

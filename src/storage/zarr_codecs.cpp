@@ -283,7 +283,7 @@ Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte>
         break;
       case Kind::shuffle:
         next.resize(in.size());
-        shuffle(in, next, codec.element_size);
+        byte_shuffle(in, next, codec.element_size);
         break;
       case Kind::crc32c:
         next.reserve(in.size() + 4);
