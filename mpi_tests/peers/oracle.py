@@ -126,7 +126,9 @@ def expect(
         kept_plates.append(Plate(plate.name, plate.counts[rows], plate.genes, plate.obs[rows]))
 
     genes = list(dict.fromkeys(gene for plate in plates for gene in plate.genes))
-    common = [gene for gene in genes if all(gene in set(plate.genes) for plate in plates)]
+    place = {gene: i for i, gene in enumerate(genes)}
+    everywhere = set.intersection(*(set(plate.genes) for plate in plates))
+    common = [gene for gene in genes if gene in everywhere]
     joined = common if join == "inner" else genes
 
     # Batches: the plates with their own genes, or the levels of a column over all plates.
@@ -150,7 +152,7 @@ def expect(
         whole = sp.vstack([_columns(plate, genes) for plate in kept_plates]).tocsr()
         codes = np.concatenate([plate.obs[batch_key].astype(str).to_numpy() for plate in kept_plates])
         normalised = sp.lil_matrix(whole.shape)
-        columns = [genes.index(gene) for gene in joined]
+        columns = [place[gene] for gene in joined]
         for level in levels:
             rows = np.flatnonzero(codes == level)
             lognorm = lognormalise(whole[rows], target_sum)
@@ -159,7 +161,6 @@ def expect(
         everything = sp.csr_matrix(normalised)[:, columns]
 
     batches = list(batch_lognorm)
-    place = {gene: i for i, gene in enumerate(genes)}
     names = ["means", "dispersions", "dispersions_norm", "highly_variable"]
     moments = {name: np.full((len(genes), len(batches)), np.nan) for name in names}
     moments["highly_variable"] = np.zeros((len(genes), len(batches)), bool)
@@ -180,7 +181,8 @@ def expect(
     merged["highly_variable_nbatches"] = n_batches[rows]
     merged["highly_variable_intersection"] = n_batches[rows] == len(batches)
 
-    columns = [joined.index(gene) for gene in kept]
+    joined_place = {gene: i for i, gene in enumerate(joined)}
+    columns = [joined_place[gene] for gene in kept]
     lognorm = everything[:, columns]
     n_comps = min(300, min(lognorm.shape) - 1) if n_comps is None else n_comps
     components = principal_components(lognorm, n_comps)
