@@ -29,7 +29,7 @@ struct CpuKernels {
   /// out[c] (+)= Σ over entries: value · tile[cell, c], in registers, for n_columns (a multiple of
   /// 16). `tile` points to the first column wanted of the segment's row 0.
   void (*tile_columns)(const float* tile, std::int64_t stride, const GramEntry* entries,
-                       std::int64_t n_entries, double* out, std::int64_t n_columns, Into into);
+                       std::int64_t n_entries, float* out, std::int64_t n_columns, Into into);
 
   /// acc[p] += value · (value of cold gene p in the entry's cell) for all cold genes from the
   /// entry's own on. Up to three places before it are touched too: they carry nothing.
@@ -40,7 +40,7 @@ struct CpuKernels {
 
   /// state[i] += round(cold[i] · scale) over n_cold, then the same for hot; cold is left zero.
   /// |x · scale| < 2^51.
-  void (*flush)(std::int64_t* state, float* cold, std::int64_t n_cold, const double* hot,
+  void (*flush)(std::int64_t* state, float* cold, std::int64_t n_cold, const float* hot,
                 std::int64_t n_hot, double scale);
 
   /// out[c] = Σ_k values[k] · panel[indices[k], c] for n_columns (a multiple of 16, at most

@@ -15,8 +15,8 @@ namespace cellmill {
 
 namespace {
 
-constexpr std::int32_t kMaxHot = 256;
-constexpr std::int64_t kPadding = 4;  ///< places behind a cold row, for the lists' padding
+constexpr std::int32_t kMaxHot = 1024;  ///< bounds the tile: 8 MB an add
+constexpr std::int64_t kPadding = 4;    ///< places behind a cold row, for the lists' padding
 
 /// What one add needs beside the state.
 struct Scratch {
@@ -26,12 +26,12 @@ struct Scratch {
         cold(static_cast<std::size_t>(plan.n_cold + kPadding), 0.0F) {}
 
   [[nodiscard]] std::int64_t bytes() const {
-    return segment.bytes() + static_cast<std::int64_t>(hot.capacity() * sizeof(double) +
+    return segment.bytes() + static_cast<std::int64_t>(hot.capacity() * sizeof(float) +
                                                        cold.capacity() * sizeof(float));
   }
 
   GramSegment segment;
-  std::vector<double> hot;  ///< a band's rows × tile width
+  std::vector<float> hot;  ///< a band's rows × tile width
   /// One row; from the next row's place on it is zero between uses (before it, groups of four leave
   /// what nobody reads).
   std::vector<float> cold;

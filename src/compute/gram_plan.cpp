@@ -16,7 +16,7 @@ namespace {
 
 /// A gene denser than this costs less in the tile (one vector for 16 genes and each non-zero) than
 /// as a pair (one load, add, store).
-constexpr double kHotDensity = 0.1;
+constexpr double kHotDensity = 0.125;
 constexpr std::int32_t kTileUnit = 16;
 constexpr int kSegmentBits = 11;      // kSegmentRows < 2^11
 constexpr int kConvertibleBits = 51;  // what the conversion by addition can take

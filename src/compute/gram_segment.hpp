@@ -19,7 +19,7 @@ namespace cellmill {
 class GramSegment {
  public:
   /// Positions whose hot entries are kept together; a band lies within one such group or is cold.
-  static constexpr std::int32_t kBandRows = 256;
+  static constexpr std::int32_t kBandRows = 512;
 
   explicit GramSegment(const GramPlan& plan);
 

@@ -20,7 +20,7 @@ struct VectorKernels {
 
   template <int N>
   static void tile_vectors(const float* tile, std::int64_t stride, const GramEntry* entries,
-                           std::int64_t n_entries, double* out, Into into) {
+                           std::int64_t n_entries, float* out, Into into) {
     Vector acc[N] = {};
     for (std::int64_t k = 0; k < n_entries; ++k) {
       const float* row = tile + entries[k].cell * stride;
@@ -30,19 +30,16 @@ struct VectorKernels {
         acc[v] += value * *reinterpret_cast<const Vector*>(row + v * Lanes);
       }
     }
-    float sums[N * Lanes];
 #pragma GCC unroll 32
-    for (int v = 0; v < N; ++v) *reinterpret_cast<Vector*>(sums + v * Lanes) = acc[v];
-    if (into == Into::set) {
-      for (int c = 0; c < N * Lanes; ++c) out[c] = static_cast<double>(sums[c]);
-    } else {
-      for (int c = 0; c < N * Lanes; ++c) out[c] += static_cast<double>(sums[c]);
+    for (int v = 0; v < N; ++v) {
+      if (into == Into::add) acc[v] += *reinterpret_cast<const Vector*>(out + v * Lanes);
+      *reinterpret_cast<Vector*>(out + v * Lanes) = acc[v];
     }
   }
 
   template <int N>
   static void tile_dispatch(int n_vectors, const float* tile, std::int64_t stride,
-                            const GramEntry* entries, std::int64_t n_entries, double* out,
+                            const GramEntry* entries, std::int64_t n_entries, float* out,
                             Into into) {
     if (n_vectors == N) {
       tile_vectors<N>(tile, stride, entries, n_entries, out, into);
@@ -52,7 +49,7 @@ struct VectorKernels {
   }
 
   static void tile_columns(const float* tile, std::int64_t stride, const GramEntry* entries,
-                           std::int64_t n_entries, double* out, std::int64_t n_columns, Into into) {
+                           std::int64_t n_entries, float* out, std::int64_t n_columns, Into into) {
     for (std::int64_t vectors = n_columns / Lanes; vectors > 0;) {
       const int now = static_cast<int>(vectors < kMaxVectors ? vectors : kMaxVectors);
       tile_dispatch<kMaxVectors>(now, tile, stride, entries, n_entries, out, into);
@@ -104,7 +101,7 @@ struct VectorKernels {
   static constexpr double kMagic = 6755399441055744.0;
 
   static void flush(std::int64_t* __restrict state, float* __restrict cold, std::int64_t n_cold,
-                    const double* __restrict hot, std::int64_t n_hot, double scale) {
+                    const float* __restrict hot, std::int64_t n_hot, double scale) {
     const auto magic = __builtin_bit_cast(std::int64_t, kMagic);
     for (std::int64_t i = 0; i < n_cold; ++i) {
       const double x = static_cast<double>(cold[i]) * scale + kMagic;
@@ -113,7 +110,7 @@ struct VectorKernels {
     }
     state += n_cold;
     for (std::int64_t i = 0; i < n_hot; ++i) {
-      const double x = hot[i] * scale + kMagic;
+      const double x = static_cast<double>(hot[i]) * scale + kMagic;
       state[i] += __builtin_bit_cast(std::int64_t, x) - magic;
     }
   }

@@ -84,9 +84,10 @@ TEST_P(BackendConformance, CovarianceIsTheOraclesWhateverIsHot) {
 
 TEST_P(BackendConformance, CovarianceOfFullSegmentsIsTheOracles) {
   const Csr matrix = test::random_matrix(2100, 120, 77);
-  for (const Hot hot : {Hot::none, Hot::by_density, Hot::all}) {
-    expect_oracle(matrix, options_for(matrix, hot), 2000, 1e-6);
-  }
+  expect_oracle(matrix, options_for(matrix, Hot::by_density), 2000, 1e-6);
+  expect_oracle(matrix, options_for(matrix, Hot::all), 2000, 1e-6);
+  // Dense genes that nobody said are dense are neither centred nor cut into short runs.
+  expect_oracle(matrix, options_for(matrix, Hot::none), 2000, 5e-6);
 }
 
 TEST_P(BackendConformance, AnyShiftGivesTheSameCovariance) {
