@@ -20,13 +20,14 @@ struct Row {
   const std::int32_t* indices;
   const float* values;
   std::int64_t size;
+  std::int64_t readable;  ///< indices from the row's first to the view's last
 };
 
 Row row_of(const CsrView& rows, std::int64_t row) {
   const auto at = static_cast<std::size_t>(row);
   const std::int64_t begin = rows.indptr[at] - rows.indptr[0];
   return {rows.indices.data() + begin, rows.values.data() + begin,
-          rows.indptr[at + 1] - rows.indptr[at]};
+          rows.indptr[at + 1] - rows.indptr[at], rows.nnz() - begin};
 }
 
 [[noreturn]] void throw_bad_count(const Row& row, std::int64_t index) {
@@ -71,7 +72,7 @@ void SegmentMoments::add_fractions(const CsrView& rows, std::span<double> row_su
     for (std::int64_t i = 0; i < row.size; i += kPiece) {
       const std::int64_t n = std::min(kPiece, row.size - i);
       kernels.scale(row.values + i, factor, x.data(), n);
-      kernels.tally(tallies_.data(), row.indices + i, x.data(), n);
+      kernels.tally(tallies_.data(), row.indices + i, x.data(), n, row.readable - i);
     }
   }
 }
@@ -86,7 +87,7 @@ void SegmentMoments::add_scaled(const CsrView& rows, std::span<const double> fac
     for (std::int64_t i = 0; i < row.size; i += kPiece) {
       const std::int64_t n = std::min(kPiece, row.size - i);
       kernels.scale(row.values + i, factors[static_cast<std::size_t>(r)], x.data(), n);
-      kernels.tally(tallies_.data(), row.indices + i, x.data(), n);
+      kernels.tally(tallies_.data(), row.indices + i, x.data(), n, row.readable - i);
     }
   }
 }
@@ -105,7 +106,7 @@ void SegmentMoments::add_log1p(const CsrView& rows, std::span<const double> fact
       for (std::int64_t k = 0; k < n; ++k) {
         x[static_cast<std::size_t>(k)] = log_of(row.values[i + k]);
       }
-      kernels.tally(tallies_.data(), row.indices + i, x.data(), n);
+      kernels.tally(tallies_.data(), row.indices + i, x.data(), n, row.readable - i);
     }
   }
 }

@@ -9,12 +9,16 @@ namespace cellmill {
 
 namespace {
 
-// A tally is loaded, changed and stored as one vector. Bound by the latency of L2: the tallies of
-// 60,000 genes are 2 MB.
-void tally(GeneTally* tallies, const std::int32_t* indices, const double* x, std::int64_t n) {
+// A tally is loaded, changed and stored as one vector. Bound by misses: the tallies of 60,000 genes
+// are 2 MB, and the processor by itself looks only some 40 non-zeros ahead.
+void tally(GeneTally* tallies, const std::int32_t* indices, const double* x, std::int64_t n,
+           std::int64_t readable) {
+  constexpr std::int64_t kAhead = 64;
   const __m256d one = _mm256_set1_pd(1.0);
   const __m256d zero = _mm256_setzero_pd();
   for (std::int64_t i = 0; i < n; ++i) {
+    const std::int64_t ahead = i + kAhead < readable ? i + kAhead : readable - 1;
+    _mm_prefetch(reinterpret_cast<const char*>(tallies + indices[ahead]), _MM_HINT_T0);
     auto* at = reinterpret_cast<double*>(tallies + indices[i]);
     const __m256d all = _mm256_broadcast_sd(x + i);
     // {x, x·x, x, x ≠ 0}

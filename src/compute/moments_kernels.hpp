@@ -19,8 +19,9 @@ struct MomentsKernels {
   RowSum (*row_sum)(const float* values, std::int64_t n);
   /// x[i] = values[i] · factor
   void (*scale)(const float* values, double factor, double* x, std::int64_t n);
-  /// Adds x[i] to the tally of gene indices[i].
-  void (*tally)(GeneTally* tallies, const std::int32_t* indices, const double* x, std::int64_t n);
+  /// Adds x[i] to the tally of gene indices[i], i < n. `readable` ≥ n indices may be looked at.
+  void (*tally)(GeneTally* tallies, const std::int32_t* indices, const double* x, std::int64_t n,
+                std::int64_t readable);
 };
 
 /// \param level already resolved

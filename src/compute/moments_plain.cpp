@@ -6,7 +6,8 @@ namespace cellmill {
 
 namespace {
 
-void tally(GeneTally* tallies, const std::int32_t* indices, const double* x, std::int64_t n) {
+void tally(GeneTally* tallies, const std::int32_t* indices, const double* x, std::int64_t n,
+           std::int64_t /*readable*/) {
   for (std::int64_t i = 0; i < n; ++i) {
     GeneTally& gene = tallies[indices[i]];
     gene.sum += x[i];

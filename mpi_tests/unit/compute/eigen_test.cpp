@@ -82,6 +82,25 @@ TEST_P(Eigen, OfRepeatedValuesHaveOrthogonalVectors) {
   for (const double value : pairs.values) EXPECT_NEAR(value, 2.0, 1e-12);
 }
 
+TEST_P(Eigen, BeyondTheRankAreZero) {
+  constexpr std::int64_t kSize = 60;
+  std::vector<double> matrix(kSize * kSize, 0.0);
+  const CounterRng rng(8, 8);
+  for (std::uint64_t d = 0; d < 3; ++d) {
+    for (std::size_t i = 0; i < kSize; ++i) {
+      for (std::size_t j = 0; j < kSize; ++j) {
+        matrix[i * kSize + j] +=
+            (rng.uniform(d * kSize + i) - 0.5) * (rng.uniform(d * kSize + j) - 0.5);
+      }
+    }
+  }
+  std::vector<double> work = matrix;
+  const EigenPairs pairs = largest_eigenpairs(work, kSize, 8, GetParam());
+  expect_eigenpairs(matrix, kSize, 8, pairs, 1e-10);
+  EXPECT_GT(pairs.values[2], 0.1);
+  for (std::size_t c = 3; c < 8; ++c) EXPECT_NEAR(pairs.values[c], 0, 1e-12);
+}
+
 TEST_P(Eigen, AreTheSameBitsEachTime) {
   const std::vector<double> matrix = random_symmetric(200, 9);
   std::vector<double> first = matrix;
