@@ -28,14 +28,29 @@ Nature nature_of(const ColumnInfo& column) {
     case ColumnKind::categorical:
       if (column.dtype == DType::string) return Nature::text;
       return column.dtype == DType::boolean ? Nature::boolean : Nature::number;
+    case ColumnKind::unsupported:
+      break;
   }
-  throw std::logic_error("unknown kind of column");
+  throw std::logic_error("a column of no kind that can be compared");
 }
 
 std::string described(const ColumnInfo& column) {
   const std::string values = column.dtype == DType::string ? "text" : dtype_name(column.dtype);
   if (column.kind != ColumnKind::categorical) return values;
   return (column.ordered ? "an ordered categorical of " : "a categorical of ") + values;
+}
+
+/// What may have been meant.
+std::string columns_to_offer(const DataFrame& table, const std::string& wanted) {
+  constexpr std::size_t kMostNames = 12;
+  std::vector<std::string> names;
+  for (const ColumnInfo& column : table.columns()) names.push_back(column.name);
+  if (names.empty()) return "it has no columns";
+  const auto nearest = nearest_names(wanted, names);
+  if (!nearest.empty()) return fmt::format("nearest: {}", fmt::join(nearest, ", "));
+  const bool more = names.size() > kMostNames;
+  if (more) names.resize(kMostNames);
+  return fmt::format("it has {}{}", fmt::join(names, ", "), more ? " …" : "");
 }
 
 bool fits(Nature nature, const Literal& literal) {
@@ -54,15 +69,10 @@ bool asks_for_order(const SelectionNode& condition) {
 void check_condition(const SelectionNode& condition, const DataFrame& table,
                      const std::string& expression) {
   if (!table.has(condition.column)) {
-    std::vector<std::string> names;
-    for (const ColumnInfo& column : table.columns()) names.push_back(column.name);
-    const auto nearest = nearest_names(condition.column, names);
-    throw selection_error(
-        Error::Kind::missing,
-        fmt::format("column '{}' is not in {}{}", condition.column, table.location(),
-                    nearest.empty() ? "; it has no columns"
-                                    : fmt::format("; nearest: {}", fmt::join(nearest, ", "))),
-        expression, condition.position);
+    throw selection_error(Error::Kind::missing,
+                          fmt::format("column '{}' is not in {}; {}", condition.column,
+                                      table.location(), columns_to_offer(table, condition.column)),
+                          expression, condition.position);
   }
   const ColumnInfo& column = table.column(condition.column);
   const auto fail = [&](const std::string& found, std::size_t position) {
@@ -71,6 +81,13 @@ void check_condition(const SelectionNode& condition, const DataFrame& table,
                                       described(column), found),
                           expression, position);
   };
+  if (column.kind == ColumnKind::unsupported) {
+    try {
+      (void)table.read(column.name, {0, 0});
+    } catch (const Error& error) {
+      throw selection_error(error.kind(), error.what(), expression, condition.position);
+    }
+  }
   for (const Literal& literal : condition.literals) {
     if (!fits(nature_of(column), literal)) {
       fail("compared with " + literal_text(literal), literal.position);
@@ -89,6 +106,7 @@ void check_condition(const SelectionNode& condition, const DataFrame& table,
 void warn_of_unknown_levels(const SelectionNode& condition, const DataFrame& table) {
   const ColumnInfo& column = table.column(condition.column);
   if (column.kind != ColumnKind::categorical || column.dtype != DType::string) return;
+  if (asks_for_order(condition)) return;  // an error of evaluation
   const std::vector<std::string> levels = table.levels(column.name).to_vector();
   for (const Literal& literal : condition.literals) {
     const auto& wanted = std::get<std::string>(literal.value);

@@ -136,6 +136,10 @@ class Parser {
       node.kind = Kind::is_null;
       return negative ? negated(std::move(node)) : node;
     }
+    if (ends_condition()) {
+      node.literals.push_back({true, node.position});  // `doublet` alone: doublet == true
+      return node;
+    }
     const bool negative = take_word("not");
     if (!take_word("in")) {
       fail_expected(negative ? "'in'" : "a comparison (== != < <= > >= in, not in, is null)");
@@ -143,6 +147,10 @@ class Parser {
     node.kind = Kind::in_list;
     node.literals = list();
     return negative ? negated(std::move(node)) : node;
+  }
+
+  [[nodiscard]] bool ends_condition() const {
+    return token().kind == TokenKind::end || is_word("and") || is_word("or") || is_symbol(")");
   }
 
   std::vector<Literal> list() {

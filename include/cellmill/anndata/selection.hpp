@@ -13,10 +13,10 @@ struct SelectionNode;
 
 /// A condition on obs, e.g. `pass_filter == "full" and n_counts >= 1000` (docs/user-guide.md,
 /// "Selections"). Grammar: comparisons == != < <= > >= with a string, number or true/false; `in
-/// (…)`, `not in (…)`; `is null`, `is not null`; `and`, `or`, `not`, parentheses; odd column names
-/// in backticks. Missing values (NaN among them) are as in SQL, not as in pandas: a comparison with
-/// one, `!=` and `not in` too, is neither true nor false, nor is its negation, and rows for which
-/// the whole is not true are not selected.
+/// (…)`, `not in (…)`; `is null`, `is not null`; a boolean column alone; `and`, `or`, `not`,
+/// parentheses; odd column names in backticks. Missing values (NaN among them) are as in SQL, not
+/// as in pandas: a comparison with one, `!=` and `not in` too, is neither true nor false, nor is
+/// its negation, and rows for which the whole is not true are not selected.
 class Selection {
  public:
   /// \throws Error(usage) with a caret under the character that is wrong
