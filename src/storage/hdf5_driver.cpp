@@ -10,8 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <system_error>
@@ -98,8 +100,12 @@ herr_t read(H5FD_t* file, H5FD_mem_t type, hid_t /*transfer*/, haddr_t address, 
     *driver.note = extent;
     return 0;
   }
+  // Space that was allocated but never written may lie behind the file's end: it reads as zeros.
+  const std::int64_t there = std::clamp<std::int64_t>(driver.size - extent.offset, 0, extent.size);
+  std::memset(static_cast<std::byte*>(to) + there, 0,
+              static_cast<std::size_t>(extent.size - there));
   try {
-    read_fully(driver.fd, extent, to);
+    read_fully(driver.fd, {extent.offset, there}, to);
     return 0;
   } catch (const Error&) {  // an exception must not pass through C
     return -1;

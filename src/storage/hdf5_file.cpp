@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <system_error>
 
@@ -82,6 +83,13 @@ File::File(const fs::path& path, OpenMode mode) : name_(path.filename().string()
 
 std::string File::location_of(const std::string& path) const {
   return path.empty() ? name_ : name_ + ": " + path;
+}
+
+Handle make_links() {
+  Handle links = checked(H5Pcreate(H5P_LINK_CREATE), H5Pclose, Error::Kind::io, "a link");
+  H5Pset_create_intermediate_group(links.get(), 1);
+  H5Pset_char_encoding(links.get(), H5T_CSET_UTF8);
+  return links;
 }
 
 }  // namespace cellmill::hdf5

@@ -31,4 +31,8 @@ class File {
   ReadDriver* reader_ = nullptr;
 };
 
+/// Properties of new links: the groups on the way to them are made, names are UTF-8. Call under the
+/// Lock.
+[[nodiscard]] Handle make_links();
+
 }  // namespace cellmill::hdf5

@@ -83,7 +83,8 @@ class FileGroup final : public Group {
   std::unique_ptr<Group> create_group(const std::string& name) override {
     const std::string path = path_of(name);
     const Lock lock;
-    (void)checked(H5Gcreate2(file_->id(), path.c_str(), H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+    const Handle links = make_links();
+    (void)checked(H5Gcreate2(file_->id(), path.c_str(), links.get(), H5P_DEFAULT, H5P_DEFAULT),
                   H5Gclose, Error::Kind::io, file_->location_of(path));
     return std::make_unique<FileGroup>(file_, path);
   }

@@ -205,7 +205,10 @@ bool is_chunked(const ArraySpec& spec, const std::string& location) {
 /// Chunked with gzip, and one axis without a limit so that the array can be appended to.
 void set_gzip(hid_t creation, const ArraySpec& spec) {
   std::vector<hsize_t> chunk = sizes_of(spec.chunk_shape.empty() ? spec.shape : spec.chunk_shape);
-  for (hsize_t& size : chunk) size = std::max<hsize_t>(size, 1);
+  for (std::size_t axis = 0; axis < chunk.size(); ++axis) {
+    chunk[axis] = std::clamp<hsize_t>(chunk[axis], 1,
+                                      std::max<hsize_t>(static_cast<hsize_t>(spec.shape[axis]), 1));
+  }
   check(H5Pset_chunk(creation, static_cast<int>(chunk.size()), chunk.data()), Error::Kind::io,
         "its chunks");
   // A level of zstd or lz4 means nothing to gzip.
@@ -236,7 +239,8 @@ std::unique_ptr<ArrayWriter> create_array(std::shared_ptr<File> file, const std:
                                                               shape.data(), limit.data()),
                              H5Sclose);
     const Handle type = memory_type(spec.dtype);
-    return own(H5Dcreate2(file->id(), path.c_str(), type.get(), space.get(), H5P_DEFAULT,
+    const Handle links = make_links();
+    return own(H5Dcreate2(file->id(), path.c_str(), type.get(), space.get(), links.get(),
                           creation.get(), H5P_DEFAULT),
                H5Dclose);
   });
