@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "cellmill/core/log.hpp"
+
 namespace cellmill {
 namespace {
 
@@ -18,6 +20,14 @@ std::int64_t chunk_rows(std::int64_t n_cells) {
   return std::clamp(static_cast<std::int64_t>(even), fewest, most);
 }
 
+/// Whether no plate has a column of that name whose encoding is unknown.
+bool readable_everywhere(const std::string& name, const RunInputs& inputs) {
+  return std::none_of(inputs.plates.begin(), inputs.plates.end(), [&](const Plate& plate) {
+    const DataFrame& obs = plate.data->obs();
+    return obs.has(name) && obs.column(name).kind == ColumnKind::unsupported;
+  });
+}
+
 }  // namespace
 
 ObsOutput::ObsOutput(const RunInputs& inputs, const CellPlan& plan, const RunOptions& options)
@@ -25,7 +35,12 @@ ObsOutput::ObsOutput(const RunInputs& inputs, const CellPlan& plan, const RunOpt
   std::set<std::string> seen{options.label};
   for (const Plate& plate : inputs.plates) {
     for (const ColumnInfo& column : plate.data->obs().columns()) {
-      if (seen.insert(column.name).second) columns_.push_back(join_column(column.name, inputs));
+      if (!seen.insert(column.name).second) continue;
+      if (readable_everywhere(column.name, inputs)) {
+        columns_.push_back(join_column(column.name, inputs));
+      } else {
+        skipped_.push_back(column.name);
+      }
     }
     plate_names_.push_back(plate.name);
   }
@@ -38,6 +53,9 @@ ObsOutput::ObsOutput(const RunInputs& inputs, const CellPlan& plan, const RunOpt
 void ObsOutput::create(Group& root, StoreFormat format) {
   // Contiguous in HDF5: strings go in blocks anyway, and the rest is small beside X_pca.
   if (format == StoreFormat::hdf5) layout_.codec = "none";
+  for (const std::string& name : skipped_) {
+    log_warning("obs column '" + name + "' is left out: its encoding is not one that can be read");
+  }
   std::vector<std::string> order;
   for (const ObsColumn& column : columns_) order.push_back(column.info.name);
   order.push_back(label_.name);
@@ -52,8 +70,8 @@ void ObsOutput::write(Group& root, Range rows, Arena& arena, const std::function
   const auto frame = root.group("obs");
   const auto index = open_index(*frame);
   std::vector<std::unique_ptr<ColumnWriter>> writers;
-  for (const ObsColumn& column : columns_) writers.push_back(open_column(*frame, column.info));
-  const auto label = open_column(*frame, label_);
+  for (const ObsColumn& column : columns_) writers.push_back(open_column(*frame, column.info, column.levels.size()));
+  const auto label = open_column(*frame, label_, plate_names_.size());
 
   const std::int64_t unit = unit_rows();
   const std::int64_t units = (rows.size() + unit - 1) / unit;

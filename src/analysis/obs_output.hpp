@@ -56,6 +56,7 @@ class ObsOutput {
   const CellPlan& plan_;
   const RunOptions& options_;
   std::vector<ObsColumn> columns_;
+  std::vector<std::string> skipped_;  ///< columns that can't be read
   ColumnInfo label_;
   Strings plate_names_;
   RowLayout layout_;

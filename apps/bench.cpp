@@ -1,0 +1,113 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <iostream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "cellmill/anndata/paths.hpp"
+#include "cellmill/bench/limits.hpp"
+#include "cellmill/bench/pipeline.hpp"
+#include "cellmill/comm/pulse.hpp"
+#include "cellmill/core/memory.hpp"
+#include "cellmill/simulate/simulate.hpp"
+#include "command.hpp"
+
+namespace cellmill {
+namespace {
+
+/// A folder that goes with the benchmark. Made and removed by rank 0, its name known to all.
+class BenchFolder {
+ public:
+  BenchFolder(Communicator& comm, const std::filesystem::path& beside) : comm_(comm) {
+    std::string name = fmt::format("cellmill-bench-{}", getpid());
+    broadcast_string(comm, name, 0);
+    path_ = beside / name;
+    if (comm.rank() == 0) std::filesystem::create_directories(path_);
+  }
+  ~BenchFolder() {
+    std::error_code ignored;
+    if (comm_.rank() == 0) std::filesystem::remove_all(path_, ignored);
+  }
+  BenchFolder(const BenchFolder&) = delete;
+  BenchFolder& operator=(const BenchFolder&) = delete;
+  [[nodiscard]] const std::filesystem::path& path() const { return path_; }
+
+ private:
+  Communicator& comm_;
+  std::filesystem::path path_;
+};
+
+class BenchCommand : public Command {
+ public:
+  [[nodiscard]] std::string name() const override { return "bench"; }
+  [[nodiscard]] std::string summary() const override {
+    return "What this machine can do, and how near to it cellmill comes";
+  }
+  [[nodiscard]] Launch launch() const override { return Launch::ranks; }
+
+  void add_options(CLI::App& app) override {
+    app.description(
+        "limits: this machine's rates (inflate, blosc, copy, kernels, eigen-solve, MPI start).\n"
+        "pipeline: the main job as a multiple of what its parts cost at those rates, in the same "
+        "run.");
+    app.add_option("what", what_, "limits or pipeline")
+        ->required()
+        ->check(CLI::IsMember({"limits", "pipeline"}));
+    app.add_option("plates", plates_, "pipeline: plates to run on [4 x 20,000 simulated cells]")
+        ->option_text("PLATE...");
+    app.add_option("--filter", options_.filter, "As for run")->type_name("EXPR");
+    app.add_option("--scratch", options_.scratch, "As for run [auto]")->type_name("auto|none|DIR");
+    app.add_option("--folder", folder_, "Where plates and output are written, and removed from [.]")
+        ->type_name("DIR");
+    app.footer(
+        "Examples:\n"
+        "  cellmill bench limits\n"
+        "  cellmill bench pipeline --threads 2\n"
+        "  mpirun -n 2 --bind-to none cellmill bench pipeline plates --threads 1 --json\n");
+  }
+
+  void run(const Session& session) override {
+    const bool json = session.options.output == Output::json;
+    const bool speaks = session.comm.rank() == 0;
+    if (what_ == "limits") {
+      const MachineLimits limits = measure_limits(session.arena, session.mpi_start_seconds);
+      if (speaks) std::cout << (json ? limits_json(limits).dump() + "\n" : limits_text(limits));
+      return;
+    }
+    const BenchFolder folder(session.comm, folder_);
+    options_.memory = session.options.memory;
+    options_.output = folder.path() / "pca.zarr";
+    options_.plates = plates_.empty() ? simulated(session, folder.path()) : expand_paths(plates_);
+    reset_peak_rss();
+    const PipelineBench bench =
+        bench_pipeline(options_, session.comm, session.arena, session.mpi_start_seconds);
+    if (speaks) std::cout << (json ? pipeline_json(bench).dump() + "\n" : pipeline_text(bench));
+  }
+
+ private:
+  static std::vector<std::filesystem::path> simulated(const Session& session,
+                                                      const std::filesystem::path& folder) {
+    SimulateOptions options;
+    options.nnz = 1750;
+    with_pulse(session.comm, [&](PulseControl&) {
+      if (session.comm.rank() == 0) simulate_plates(folder, options, session.arena);
+    });
+    trim_heap();
+    const std::vector<std::string> plates = {(folder / "plate*.h5ad").string()};
+    return expand_paths(plates);
+  }
+
+  std::string what_;
+  std::vector<std::string> plates_;
+  std::filesystem::path folder_ = ".";
+  RunOptions options_;
+};
+
+}  // namespace
+
+std::unique_ptr<Command> make_bench_command() { return std::make_unique<BenchCommand>(); }
+
+}  // namespace cellmill
