@@ -41,6 +41,8 @@ const char* column_kind_name(ColumnKind kind) {
       return "nullable-boolean";
     case ColumnKind::nullable_string:
       return "nullable-string";
+    case ColumnKind::unsupported:
+      return "unsupported";
   }
   return "unknown";
 }
