@@ -26,6 +26,9 @@ target_link_libraries(cellmill_spectra INTERFACE Eigen3::Eigen)
 if(CELLMILL_MPI)
   find_package(MPI REQUIRED COMPONENTS C)
   pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
+  # Parallel HDF5's header brings MPI's; without this that would bring its old C++ classes, and need their library.
+  set_property(TARGET PkgConfig::HDF5 MPI::MPI_C APPEND PROPERTY
+               INTERFACE_COMPILE_DEFINITIONS OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
 else()
   pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
 endif()

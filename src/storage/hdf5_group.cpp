@@ -83,6 +83,7 @@ class FileGroup final : public Group {
   std::unique_ptr<Group> create_group(const std::string& name) override {
     const std::string path = path_of(name);
     const Lock lock;
+    expect_free(name);
     const Handle links = make_links();
     (void)checked(H5Gcreate2(file_->id(), path.c_str(), links.get(), H5P_DEFAULT, H5P_DEFAULT),
                   H5Gclose, Error::Kind::io, file_->location_of(path));
@@ -91,6 +92,8 @@ class FileGroup final : public Group {
 
   std::unique_ptr<ArrayWriter> create_array(const std::string& name,
                                             const ArraySpec& spec) override {
+    const Lock lock;
+    expect_free(name);
     return hdf5::create_array(file_, path_of(name), spec);
   }
 
@@ -132,6 +135,12 @@ class FileGroup final : public Group {
 
   [[nodiscard]] Error missing(const std::string& path) const {
     return missing_error(file_->location_of(path) + ": there is no such element");
+  }
+
+  void expect_free(const std::string& name) const {
+    if (kind(name) != NodeKind::none) {
+      throw input_error(file_->location_of(path_of(name)) + ": exists already");
+    }
   }
 
   void expect(const std::string& name, NodeKind wanted) const {

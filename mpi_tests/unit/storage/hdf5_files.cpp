@@ -113,6 +113,15 @@ TEST_F(Hdf5File, MissingAndMistakenElementsAreNamed) {
   EXPECT_EQ(error_of([&] { (void)root->attributes("var"); }).kind(), Error::Kind::missing);
 }
 
+TEST_F(Hdf5File, ElementsAreMadeOnce) {
+  const auto root = create();
+  root->create_group("obs");
+  write_scalar(*root, "uns/n", 1.0);
+  EXPECT_STREQ(error_of([&] { (void)root->create_group("obs"); }).what(),
+               "plate.h5ad: obs: exists already");
+  EXPECT_EQ(error_of([&] { write_scalar(*root, "uns/n", 1.0); }).kind(), Error::Kind::input);
+}
+
 TEST_F(Hdf5File, FilesThatArentThereOrNoHdf5AreNamed) {
   EXPECT_EQ(error_of([&] { (void)open_hdf5(path); }).kind(), Error::Kind::not_found);
   std::ofstream(path) << "gene,cell,count\n";
