@@ -1,7 +1,6 @@
 #include "anndata/selection_check.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -40,6 +39,12 @@ std::string described(const ColumnInfo& column) {
   return (column.ordered ? "an ordered categorical of " : "a categorical of ") + values;
 }
 
+std::string listed(const std::vector<std::string>& names) {
+  std::string list;
+  for (const std::string& name : names) list += (list.empty() ? "" : ", ") + name;
+  return list;
+}
+
 /// What may have been meant.
 std::string columns_to_offer(const DataFrame& table, const std::string& wanted) {
   constexpr std::size_t kMostNames = 12;
@@ -47,10 +52,10 @@ std::string columns_to_offer(const DataFrame& table, const std::string& wanted) 
   for (const ColumnInfo& column : table.columns()) names.push_back(column.name);
   if (names.empty()) return "it has no columns";
   const auto nearest = nearest_names(wanted, names);
-  if (!nearest.empty()) return fmt::format("nearest: {}", fmt::join(nearest, ", "));
+  if (!nearest.empty()) return fmt::format("nearest: {}", listed(nearest));
   const bool more = names.size() > kMostNames;
   if (more) names.resize(kMostNames);
-  return fmt::format("it has {}{}", fmt::join(names, ", "), more ? " …" : "");
+  return fmt::format("it has {}{}", listed(names), more ? " …" : "");
 }
 
 bool fits(Nature nature, const Literal& literal) {
@@ -114,7 +119,7 @@ void warn_of_unknown_levels(const SelectionNode& condition, const DataFrame& tab
     const auto nearest = nearest_names(wanted, levels);
     log_warning(fmt::format(
         "{}: column '{}' has no level {}{}", table.location(), column.name, literal_text(literal),
-        nearest.empty() ? std::string() : fmt::format("; nearest: {}", fmt::join(nearest, ", "))));
+        nearest.empty() ? std::string() : fmt::format("; nearest: {}", listed(nearest))));
   }
 }
 
