@@ -1,5 +1,7 @@
 #include "storage/json_file.hpp"
 
+#include <fmt/format.h>
+
 #include <array>
 #include <cmath>
 #include <limits>
@@ -101,7 +103,7 @@ std::string json_text(const nlohmann::json& document) {
   if (!mark(marked)) return document.dump(2, ' ', false, replace);
   std::string text = marked.dump(2, ' ', false, replace);
   for (const Special& special : specials) {
-    const std::string from = "\"" + std::string(special.marked) + "\"";
+    const std::string from = fmt::format("\"{}\"", special.marked);
     for (std::size_t at = text.find(from); at != text.npos; at = text.find(from, at)) {
       text.replace(at, from.size(), special.bare);
     }

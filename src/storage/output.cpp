@@ -1,6 +1,7 @@
 #include "cellmill/storage/output.hpp"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -55,7 +56,7 @@ bool is_there(const fs::path& path) {
 
 fs::path partial_path(const fs::path& final_path) {
   const fs::path plain = without_slash(final_path);
-  return plain.parent_path() / ("." + plain.filename().string() + ".partial");
+  return plain.parent_path() / fmt::format(".{}.partial", plain.filename().string());
 }
 
 AtomicOutput::AtomicOutput(fs::path final_path, IfExists if_exists)

@@ -64,7 +64,10 @@ NodeKind zarr_node_kind(const fs::path& folder, StoreFormat format) {
   const std::optional<json> document = read_json_file(folder / v3_document);
   if (!document) return NodeKind::none;
   return reading(folder.string(), v3_document, [&] {
-    return document->at("node_type") == "array" ? NodeKind::array : NodeKind::group;
+    const json& type = document->at("node_type");
+    if (type == "array") return NodeKind::array;
+    if (type == "group") return NodeKind::group;
+    throw input_error("node_type " + type.dump() + ", expected group or array");
   });
 }
 
@@ -166,11 +169,18 @@ json ZarrGroup::attributes(const std::string& name) const {
   if (zarr_node_kind(folder, format_) == NodeKind::none) {
     throw missing_error(fmt::format("{}: there is no '{}'", location_, name));
   }
+  json attributes;
   if (format_ == StoreFormat::zarr2) {
-    return read_json_file(folder / ".zattrs").value_or(json::object());
+    attributes = read_json_file(folder / ".zattrs").value_or(json::object());
+  } else {
+    const json document = read_json_file(folder / v3_document).value_or(json::object());
+    attributes = document.value("attributes", json::object());
   }
-  const json document = read_json_file(folder / v3_document).value_or(json::object());
-  return document.value("attributes", json::object());
+  if (!attributes.is_object()) {
+    throw input_error(location_of(name) + ": its attributes are " + attributes.type_name() +
+                      ", expected an object");
+  }
+  return attributes;
 }
 
 void ZarrGroup::expect_new(const std::string& name) const {

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstring>
 #include <limits>
 
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
 
 namespace cellmill {
 
@@ -40,6 +42,8 @@ std::vector<std::byte> float_fill(const nlohmann::json& value) {
   }
   throw input_error(fmt::format("fill value '{}' is not a number", text));
 }
+
+constexpr std::int64_t largest_chunk = 64'000'000'000;
 
 std::int64_t checked_product(std::span<const std::int64_t> values, const char* what) {
   std::int64_t product = 1;
@@ -100,7 +104,11 @@ void check_shapes(const ZarrMetadata& metadata) {
   (void)checked_product(bytes, "shape");
   bytes = metadata.sharded() ? metadata.shard_shape : metadata.chunk_shape;
   bytes.push_back(size);
-  (void)checked_product(bytes, "chunk shape");
+  // Readers make room for a whole chunk on the word of its metadata.
+  if (checked_product(bytes, "chunk shape") > largest_chunk) {
+    throw input_error(
+        fmt::format("chunks of over {} are not supported", human_bytes(largest_chunk)));
+  }
 }
 
 std::vector<std::byte> parse_fill(const nlohmann::json& value, DType dtype) {

@@ -107,7 +107,7 @@ ZarrMetadata parse_zarr2(const nlohmann::json& document) {
     throw input_error(fmt::format("dimension_separator '{}' is not supported", separator));
   }
   metadata.separator = separator[0];
-  if (document.value("order", std::string("C")) == "F") {
+  if (document.value("order", std::string("C")) == "F" && metadata.shape.size() > 1) {
     for (std::size_t axis = metadata.shape.size(); axis-- > 0;) metadata.order.push_back(axis);
   }
 

@@ -78,6 +78,7 @@ class Group {
 
   // Writing
   // ---------------------------------------------------------------------------------------------------------
+  /// Groups on the way to `name` are made too. \throws Error(input) if there is such an element
   virtual std::unique_ptr<Group> create_group(const std::string& name) = 0;
   /// Creates the array's metadata; the data comes by its writer. Another process may open it with
   /// `open_writer`.
@@ -86,6 +87,8 @@ class Group {
   /// A writer of an array that exists. For processes that write different units of the same Zarr
   /// array.
   virtual std::unique_ptr<ArrayWriter> open_writer(const std::string& name) = 0;
+  /// Adds these attributes to an element's, or to this group's if `name` is empty; replaces those of
+  /// the same name.
   virtual void set_attributes(const std::string& name, const nlohmann::json& attributes) = 0;
   virtual void flush() = 0;
 };
@@ -103,8 +106,8 @@ enum class OpenMode { read, create, update };  ///< create fails if the path exi
 /// \throws Error(not_found) if nothing is there, Error(input) if it is neither
 [[nodiscard]] std::unique_ptr<Group> open_store(const std::filesystem::path& path);
 
-/// Writes consolidated metadata into a Zarr store's root, when all is written: v2 `.zmetadata`, v3
-/// inline in zarr.json.
+/// Writes consolidated metadata into a Zarr store's root: v2 `.zmetadata`, v3 inline in zarr.json.
+/// Last of all: Python believes it, and would not see what is written later.
 void consolidate_zarr(const std::filesystem::path& path);
 
 /// A plain numeric Zarr array through the z5 library; a second implementation behind `Array`, for

@@ -44,13 +44,15 @@ class ArrayBackend {
   virtual void corrupt_first_chunk() = 0;
 };
 
-/// What every Array and ArrayWriter must do, whatever lies beneath. Instantiate with
-/// INSTANTIATE_TYPED_TEST_SUITE_P(Name, ArraySuite, Types).
-template <class Backend>
-class ArraySuite : public testing::Test {
+#define CELLMILL_NEEDS(capability) \
+  if (!can(capability)) GTEST_SKIP() << "this backend has no such thing"
+
+/// What every Array and ArrayWriter must do, whatever lies beneath. No template, so that each
+/// test's body is compiled once and not once a backend.
+class ArrayTests : public testing::Test {
  protected:
   void SetUp() override {
-    if (!Backend(folder.path() / "unused").available()) GTEST_SKIP() << "not in this build";
+    if (!make(folder.path() / "unused")->available()) GTEST_SKIP() << "not in this build";
   }
 
   template <class T>
@@ -66,7 +68,7 @@ class ArraySuite : public testing::Test {
     spec.dtype = dtype;
     spec.shape = shape;
     spec.chunk_shape = chunks;
-    backend = std::make_unique<Backend>(folder.path() / std::to_string(next_++));
+    backend = make(folder.path() / std::to_string(next_++));
     return backend->create(spec);
   }
 
@@ -91,9 +93,246 @@ class ArraySuite : public testing::Test {
     }
   }
 
-  [[nodiscard]] static bool can(Capability capability) {
-    const TempFolder unused;
-    return Backend(unused.path() / "x").supports(capability);
+  [[nodiscard]] bool can(Capability capability) const {
+    return make(folder.path() / "unused")->supports(capability);
+  }
+
+  [[nodiscard]] virtual std::unique_ptr<ArrayBackend> make(
+      const std::filesystem::path& path) const = 0;
+
+  void every_numeric_type_comes_back() {
+    expect_round_trip<std::int8_t>();
+    expect_round_trip<std::int16_t>();
+    expect_round_trip<std::int32_t>();
+    expect_round_trip<std::int64_t>();
+    expect_round_trip<std::uint8_t>();
+    expect_round_trip<std::uint16_t>();
+    expect_round_trip<std::uint32_t>();
+    expect_round_trip<std::uint64_t>();
+    expect_round_trip<float>();
+    expect_round_trip<double>();
+  }
+
+  void booleans_come_back() {
+    CELLMILL_NEEDS(Capability::booleans);
+    const std::unique_ptr<ArrayWriter> writer = create(DType::boolean, {5}, {2});
+    const std::vector<std::uint8_t> values = {1, 0, 0, 1, 1};
+    writer->write_rows(0, std::as_bytes(std::span(values)));
+    const std::unique_ptr<Array> array = backend->open();
+    EXPECT_EQ(array->info().dtype, DType::boolean);
+    EXPECT_EQ(read_all<std::int32_t>(*array), (std::vector<std::int32_t>{1, 0, 0, 1, 1}));
+  }
+
+  void extreme_values_keep_their_bits() {
+    const std::vector<std::int64_t> integers = {INT64_MIN, INT64_MAX, 0, -1};
+    write<std::int64_t>({4}, {3}, integers);
+    EXPECT_EQ(read_all<std::int64_t>(*backend->open()), integers);
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    const std::vector<double> doubles = {nan, -0.0, 1e-310,
+                                         std::numeric_limits<double>::infinity()};
+    write<double>({4}, {3}, doubles);
+    const std::vector<double> found = read_all<double>(*backend->open());
+    EXPECT_EQ(std::memcmp(found.data(), doubles.data(), sizeof(double) * 4), 0);
+  }
+
+  void ranges_may_cross_chunks_and_begin_anywhere() {
+    const std::vector<std::int32_t> values = counting<std::int32_t>(100);
+    write<std::int32_t>({100}, {7}, values);
+    const std::unique_ptr<Array> array = backend->open();
+    for (const Range range : {Range{0, 100}, Range{0, 7}, Range{7, 14}, Range{3, 4}, Range{6, 8},
+                              Range{5, 93}, Range{98, 100}, Range{91, 98}, Range{50, 50}}) {
+      const std::vector<std::int32_t> expected(values.begin() + range.begin,
+                                               values.begin() + range.end);
+      EXPECT_EQ(read_range<std::int32_t>(*array, range), expected) << range.begin;
+      EXPECT_EQ(read_range<double>(*array, range),
+                std::vector<double>(expected.begin(), expected.end()));
+    }
+  }
+
+  void ranges_outside_are_refused() {
+    write<float>({10}, {4}, counting<float>(10));
+    const std::unique_ptr<Array> array = backend->open();
+    for (const Range range : {Range{0, 11}, Range{-1, 3}, Range{11, 11}, Range{5, 3}}) {
+      EXPECT_THROW((void)fetch_range(*array, range), Error) << range.begin;
+    }
+    const std::int64_t chunks = chunk_count(array->info());
+    EXPECT_THROW((void)array->fetch(chunks), Error);
+    EXPECT_THROW((void)array->fetch(-1), Error);
+  }
+
+  void rows_of_many_columns_come_back() {
+    std::vector<float> values(11 * 5);
+    std::iota(values.begin(), values.end(), 1.0F);
+    for (const std::vector<std::int64_t>& chunks :
+         {std::vector<std::int64_t>{4, 5}, {4, 2}, {11, 5}, {1, 5}, {20, 8}}) {
+      write<float>({11, 5}, chunks, values);
+      const std::unique_ptr<Array> array = backend->open();
+      EXPECT_EQ(read_all<float>(*array), values);
+      for (const Range range :
+           {Range{0, 11}, Range{4, 8}, Range{3, 9}, Range{10, 11}, Range{2, 2}}) {
+        const std::vector<float> expected(values.begin() + range.begin * 5,
+                                          values.begin() + range.end * 5);
+        EXPECT_EQ(read_rows<float>(*array, range), expected) << range.begin;
+        EXPECT_EQ(read_rows<double>(*array, range),
+                  std::vector<double>(expected.begin(), expected.end()));
+      }
+      EXPECT_THROW((void)read_rows<float>(*array, Range{0, 12}), Error);
+    }
+  }
+
+  void units_may_be_written_in_any_order() {
+    const std::vector<std::int32_t> values = counting<std::int32_t>(50);
+    const std::unique_ptr<ArrayWriter> writer = create(DType::int32, {50}, {8});
+    const std::int64_t unit = writer->unit_rows();
+    ASSERT_GE(unit, 1);
+    const auto write = [&](std::int64_t first, std::int64_t end) {
+      writer->write_rows(
+          first, std::as_bytes(std::span(values).subspan(static_cast<std::size_t>(first),
+                                                         static_cast<std::size_t>(end - first))));
+    };
+    const std::int64_t middle =
+        std::min<std::int64_t>(unit * std::max<std::int64_t>(1, 24 / unit), 50);
+    write(middle, 50);
+    write(0, middle);
+    EXPECT_EQ(read_all<std::int32_t>(*backend->open()), values);
+  }
+
+  void rows_beyond_the_end_are_refused() {
+    const std::unique_ptr<ArrayWriter> writer = create(DType::int32, {10}, {5});
+    const std::vector<std::int32_t> values(20);
+    EXPECT_THROW(writer->write_rows(0, std::as_bytes(std::span(values))), Error);
+    EXPECT_THROW(writer->write_rows(-10, std::as_bytes(std::span(values).first(10))), Error);
+  }
+
+  void chunks_never_written_are_zeros() {
+    CELLMILL_NEEDS(Capability::missing_chunks);
+    { const std::unique_ptr<ArrayWriter> writer = create(DType::float32, {10}, {4}); }
+    const std::unique_ptr<Array> array = backend->open();
+    EXPECT_EQ(array->encoded_bytes(0), 0);
+    EXPECT_TRUE(array->fetch(0).missing);
+    EXPECT_EQ(read_all<float>(*array), std::vector<float>(10, 0.0F));
+  }
+
+  void arrays_without_rows_are_empty() {
+    CELLMILL_NEEDS(Capability::empty_arrays);
+    write<float>({0}, {}, {});
+    std::unique_ptr<Array> array = backend->open();
+    EXPECT_EQ(element_count(array->info()), 0);
+    EXPECT_EQ(chunk_count(array->info()), 0);
+    EXPECT_TRUE(read_all<float>(*array).empty());
+    write<float>({0, 7}, {}, {});
+    EXPECT_TRUE(read_all<float>(*backend->open()).empty());
+  }
+
+  void one_element_comes_back() {
+    write<double>({1}, {1}, {2.5});
+    EXPECT_EQ(read_all<double>(*backend->open()), std::vector<double>{2.5});
+  }
+
+  void scalars_come_back() {
+    CELLMILL_NEEDS(Capability::scalars);
+    write<double>({}, {}, {-7.25});
+    const std::unique_ptr<Array> array = backend->open();
+    EXPECT_TRUE(array->info().shape.empty());
+    EXPECT_EQ(read_all<double>(*array), std::vector<double>{-7.25});
+  }
+
+  void strings_of_any_script_come_back() {
+    CELLMILL_NEEDS(Capability::strings);
+    const std::vector<std::string> values = {"CD3D", "",     "Müller", "γδ T",
+                                             "細胞", "🧬", "a b\tc"};
+    create(DType::string, {7}, {3})->write_strings(0, Strings(values));
+    const std::unique_ptr<Array> array = backend->open();
+    EXPECT_EQ(array->info().dtype, DType::string);
+    EXPECT_EQ(array->read_strings({0, 7}).to_vector(), values);
+    EXPECT_EQ(array->read_strings({2, 6}).to_vector(),
+              std::vector<std::string>(values.begin() + 2, values.begin() + 6));
+    EXPECT_TRUE(array->read_strings({3, 3}).empty());
+    EXPECT_THROW((void)array->read_strings({0, 8}), Error);
+    EXPECT_THROW((void)read_all<float>(*array), Error);
+  }
+
+  void string_scalars_and_empty_string_arrays_come_back() {
+    CELLMILL_NEEDS(Capability::strings);
+    const std::vector<std::string> one = {"čsr_matrix"};
+    create(DType::string, {}, {})->write_strings(0, Strings(one));
+    EXPECT_EQ(backend->open()->read_strings({0, 1}).to_vector(), one);
+    create(DType::string, {0}, {})->write_strings(0, Strings());
+    EXPECT_TRUE(backend->open()->read_strings({0, 0}).empty());
+  }
+
+  void numbers_are_not_strings() {
+    write<float>({3}, {3}, {1, 2, 3});
+    EXPECT_THROW((void)backend->open()->read_strings({0, 3}), Error);
+  }
+
+  void encoded_bytes_are_what_fetch_reads() {
+    write<std::int32_t>({1000}, {300}, counting<std::int32_t>(1000));
+    const std::unique_ptr<Array> array = backend->open();
+    for (std::int64_t chunk = 0; chunk < chunk_count(array->info()); ++chunk) {
+      const EncodedChunk encoded = array->fetch(chunk);
+      EXPECT_EQ(encoded.chunk, chunk);
+      EXPECT_EQ(array->encoded_bytes(chunk), static_cast<std::int64_t>(encoded.bytes.size()));
+    }
+  }
+
+  void pieces_decoded_by_many_threads_make_the_whole() {
+    std::vector<float> values(100'000);
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 7919 % 1009);
+    write<float>({100'000}, {777}, values);
+    const std::unique_ptr<Array> array = backend->open();
+    const Range range{123, 99'321};
+    const FetchedRange fetched = fetch_range(*array, range);
+    EXPECT_GT(fetched.encoded_bytes(), 0);
+    std::vector<float> found(static_cast<std::size_t>(range.size()));
+    std::vector<std::thread> threads;
+    for (std::int64_t piece = 0; piece < 4; ++piece) {
+      threads.emplace_back(
+          [&, piece] { decode_range<float>(*array, fetched, std::span(found), piece, 4); });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_EQ(found, std::vector<float>(values.begin() + range.begin, values.begin() + range.end));
+  }
+
+  void many_threads_may_fetch_and_decode() {
+    const std::vector<std::int32_t> values = counting<std::int32_t>(5000);
+    write<std::int32_t>({5000}, {100}, values);
+    const std::unique_ptr<Array> array = backend->open();
+    std::vector<int> right(4, 0);
+    std::vector<std::thread> threads;
+    for (std::size_t thread = 0; thread < right.size(); ++thread) {
+      threads.emplace_back([&, thread] {
+        for (int round = 0; round < 5; ++round) {
+          right[thread] += read_range<std::int32_t>(*array, {0, 5000}) == values ? 1 : 0;
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    EXPECT_THAT(right, testing::Each(5));
+  }
+
+  void corrupt_chunks_are_named() {
+    CELLMILL_NEEDS(Capability::tells_short_chunks);
+    write<std::int32_t>({1000}, {500}, counting<std::int32_t>(1000));
+    backend->corrupt_first_chunk();
+    const std::unique_ptr<Array> array = backend->open();
+    try {
+      (void)read_range<std::int32_t>(*array, {0, 10});
+      FAIL() << "read a corrupt chunk";
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Error::Kind::input) << error.what();
+      EXPECT_THAT(error.what(), testing::HasSubstr(array->info().location));
+      EXPECT_THAT(error.what(), testing::HasSubstr("chunk 0"));
+    }
+  }
+
+  void decode_refuses_the_wrong_room() {
+    write<float>({10}, {5}, counting<float>(10));
+    const std::unique_ptr<Array> array = backend->open();
+    const EncodedChunk encoded = array->fetch(0);
+    std::vector<std::byte> out(static_cast<std::size_t>(chunk_elements(array->info())) * 4 + 4);
+    EXPECT_THROW(array->decode(encoded, std::span(out)), Error);
+    EXPECT_THROW(array->decode(encoded, std::span(out).first(out.size() - 8)), Error);
   }
 
   TempFolder folder;
@@ -103,242 +342,49 @@ class ArraySuite : public testing::Test {
   int next_ = 0;
 };
 
-#define CELLMILL_NEEDS(capability) \
-  if (!this->can(capability)) GTEST_SKIP() << "this backend has no such thing"
+#undef CELLMILL_NEEDS
+
+/// Instantiate with INSTANTIATE_TYPED_TEST_SUITE_P(Name, ArraySuite, Types).
+template <class Backend>
+class ArraySuite : public ArrayTests {
+ protected:
+  [[nodiscard]] std::unique_ptr<ArrayBackend> make(
+      const std::filesystem::path& path) const override {
+    return std::make_unique<Backend>(path);
+  }
+};
 
 TYPED_TEST_SUITE_P(ArraySuite);
-
-TYPED_TEST_P(ArraySuite, EveryNumericTypeComesBack) {
-  this->template expect_round_trip<std::int8_t>();
-  this->template expect_round_trip<std::int16_t>();
-  this->template expect_round_trip<std::int32_t>();
-  this->template expect_round_trip<std::int64_t>();
-  this->template expect_round_trip<std::uint8_t>();
-  this->template expect_round_trip<std::uint16_t>();
-  this->template expect_round_trip<std::uint32_t>();
-  this->template expect_round_trip<std::uint64_t>();
-  this->template expect_round_trip<float>();
-  this->template expect_round_trip<double>();
-}
-
-TYPED_TEST_P(ArraySuite, BooleansComeBack) {
-  CELLMILL_NEEDS(Capability::booleans);
-  const std::unique_ptr<ArrayWriter> writer = this->create(DType::boolean, {5}, {2});
-  const std::vector<std::uint8_t> values = {1, 0, 0, 1, 1};
-  writer->write_rows(0, std::as_bytes(std::span(values)));
-  const std::unique_ptr<Array> array = this->backend->open();
-  EXPECT_EQ(array->info().dtype, DType::boolean);
-  EXPECT_EQ(read_all<std::int32_t>(*array), (std::vector<std::int32_t>{1, 0, 0, 1, 1}));
-}
-
-TYPED_TEST_P(ArraySuite, ExtremeValuesKeepTheirBits) {
-  const std::vector<std::int64_t> integers = {INT64_MIN, INT64_MAX, 0, -1};
-  this->template write<std::int64_t>({4}, {3}, integers);
-  EXPECT_EQ(read_all<std::int64_t>(*this->backend->open()), integers);
-  const double nan = std::numeric_limits<double>::quiet_NaN();
-  const std::vector<double> doubles = {nan, -0.0, 1e-310, std::numeric_limits<double>::infinity()};
-  this->template write<double>({4}, {3}, doubles);
-  const std::vector<double> found = read_all<double>(*this->backend->open());
-  EXPECT_EQ(std::memcmp(found.data(), doubles.data(), sizeof(double) * 4), 0);
-}
-
+TYPED_TEST_P(ArraySuite, EveryNumericTypeComesBack) { this->every_numeric_type_comes_back(); }
+TYPED_TEST_P(ArraySuite, BooleansComeBack) { this->booleans_come_back(); }
+TYPED_TEST_P(ArraySuite, ExtremeValuesKeepTheirBits) { this->extreme_values_keep_their_bits(); }
 TYPED_TEST_P(ArraySuite, RangesMayCrossChunksAndBeginAnywhere) {
-  const std::vector<std::int32_t> values = this->template counting<std::int32_t>(100);
-  this->template write<std::int32_t>({100}, {7}, values);
-  const std::unique_ptr<Array> array = this->backend->open();
-  for (const Range range : {Range{0, 100}, Range{0, 7}, Range{7, 14}, Range{3, 4}, Range{6, 8},
-                            Range{5, 93}, Range{98, 100}, Range{91, 98}, Range{50, 50}}) {
-    const std::vector<std::int32_t> expected(values.begin() + range.begin,
-                                             values.begin() + range.end);
-    EXPECT_EQ(read_range<std::int32_t>(*array, range), expected) << range.begin;
-    EXPECT_EQ(read_range<double>(*array, range),
-              std::vector<double>(expected.begin(), expected.end()));
-  }
+  this->ranges_may_cross_chunks_and_begin_anywhere();
 }
-
-TYPED_TEST_P(ArraySuite, RangesOutsideAreRefused) {
-  this->template write<float>({10}, {4}, this->template counting<float>(10));
-  const std::unique_ptr<Array> array = this->backend->open();
-  for (const Range range : {Range{0, 11}, Range{-1, 3}, Range{11, 11}, Range{5, 3}}) {
-    EXPECT_THROW((void)fetch_range(*array, range), Error) << range.begin;
-  }
-  const std::int64_t chunks = chunk_count(array->info());
-  EXPECT_THROW((void)array->fetch(chunks), Error);
-  EXPECT_THROW((void)array->fetch(-1), Error);
-}
-
-TYPED_TEST_P(ArraySuite, RowsOfManyColumnsComeBack) {
-  std::vector<float> values(11 * 5);
-  std::iota(values.begin(), values.end(), 1.0F);
-  for (const std::vector<std::int64_t>& chunks :
-       {std::vector<std::int64_t>{4, 5}, {4, 2}, {11, 5}, {1, 5}, {20, 8}}) {
-    this->template write<float>({11, 5}, chunks, values);
-    const std::unique_ptr<Array> array = this->backend->open();
-    EXPECT_EQ(read_all<float>(*array), values);
-    for (const Range range : {Range{0, 11}, Range{4, 8}, Range{3, 9}, Range{10, 11}, Range{2, 2}}) {
-      const std::vector<float> expected(values.begin() + range.begin * 5,
-                                        values.begin() + range.end * 5);
-      EXPECT_EQ(read_rows<float>(*array, range), expected) << range.begin;
-      EXPECT_EQ(read_rows<double>(*array, range),
-                std::vector<double>(expected.begin(), expected.end()));
-    }
-    EXPECT_THROW((void)read_rows<float>(*array, Range{0, 12}), Error);
-  }
-}
-
-TYPED_TEST_P(ArraySuite, UnitsMayBeWrittenInAnyOrder) {
-  const std::vector<std::int32_t> values = this->template counting<std::int32_t>(50);
-  const std::unique_ptr<ArrayWriter> writer = this->create(DType::int32, {50}, {8});
-  const std::int64_t unit = writer->unit_rows();
-  ASSERT_GE(unit, 1);
-  const auto write = [&](std::int64_t first, std::int64_t end) {
-    writer->write_rows(
-        first, std::as_bytes(std::span(values).subspan(static_cast<std::size_t>(first),
-                                                       static_cast<std::size_t>(end - first))));
-  };
-  const std::int64_t middle =
-      std::min<std::int64_t>(unit * std::max<std::int64_t>(1, 24 / unit), 50);
-  write(middle, 50);
-  write(0, middle);
-  EXPECT_EQ(read_all<std::int32_t>(*this->backend->open()), values);
-}
-
-TYPED_TEST_P(ArraySuite, RowsBeyondTheEndAreRefused) {
-  const std::unique_ptr<ArrayWriter> writer = this->create(DType::int32, {10}, {5});
-  const std::vector<std::int32_t> values(20);
-  EXPECT_THROW(writer->write_rows(0, std::as_bytes(std::span(values))), Error);
-  EXPECT_THROW(writer->write_rows(-10, std::as_bytes(std::span(values).first(10))), Error);
-}
-
-TYPED_TEST_P(ArraySuite, ChunksNeverWrittenAreZeros) {
-  CELLMILL_NEEDS(Capability::missing_chunks);
-  { const std::unique_ptr<ArrayWriter> writer = this->create(DType::float32, {10}, {4}); }
-  const std::unique_ptr<Array> array = this->backend->open();
-  EXPECT_EQ(array->encoded_bytes(0), 0);
-  EXPECT_TRUE(array->fetch(0).missing);
-  EXPECT_EQ(read_all<float>(*array), std::vector<float>(10, 0.0F));
-}
-
-TYPED_TEST_P(ArraySuite, ArraysWithoutRowsAreEmpty) {
-  CELLMILL_NEEDS(Capability::empty_arrays);
-  this->template write<float>({0}, {}, {});
-  std::unique_ptr<Array> array = this->backend->open();
-  EXPECT_EQ(element_count(array->info()), 0);
-  EXPECT_EQ(chunk_count(array->info()), 0);
-  EXPECT_TRUE(read_all<float>(*array).empty());
-  this->template write<float>({0, 7}, {}, {});
-  EXPECT_TRUE(read_all<float>(*this->backend->open()).empty());
-}
-
-TYPED_TEST_P(ArraySuite, OneElementComesBack) {
-  this->template write<double>({1}, {1}, {2.5});
-  EXPECT_EQ(read_all<double>(*this->backend->open()), std::vector<double>{2.5});
-}
-
-TYPED_TEST_P(ArraySuite, ScalarsComeBack) {
-  CELLMILL_NEEDS(Capability::scalars);
-  this->template write<double>({}, {}, {-7.25});
-  const std::unique_ptr<Array> array = this->backend->open();
-  EXPECT_TRUE(array->info().shape.empty());
-  EXPECT_EQ(read_all<double>(*array), std::vector<double>{-7.25});
-}
-
-TYPED_TEST_P(ArraySuite, StringsOfAnyScriptComeBack) {
-  CELLMILL_NEEDS(Capability::strings);
-  const std::vector<std::string> values = {"CD3D", "", "Müller", "γδ T", "細胞", "🧬", "a b\tc"};
-  this->create(DType::string, {7}, {3})->write_strings(0, Strings(values));
-  const std::unique_ptr<Array> array = this->backend->open();
-  EXPECT_EQ(array->info().dtype, DType::string);
-  EXPECT_EQ(array->read_strings({0, 7}).to_vector(), values);
-  EXPECT_EQ(array->read_strings({2, 6}).to_vector(),
-            std::vector<std::string>(values.begin() + 2, values.begin() + 6));
-  EXPECT_TRUE(array->read_strings({3, 3}).empty());
-  EXPECT_THROW((void)array->read_strings({0, 8}), Error);
-  EXPECT_THROW((void)read_all<float>(*array), Error);
-}
-
+TYPED_TEST_P(ArraySuite, RangesOutsideAreRefused) { this->ranges_outside_are_refused(); }
+TYPED_TEST_P(ArraySuite, RowsOfManyColumnsComeBack) { this->rows_of_many_columns_come_back(); }
+TYPED_TEST_P(ArraySuite, UnitsMayBeWrittenInAnyOrder) { this->units_may_be_written_in_any_order(); }
+TYPED_TEST_P(ArraySuite, RowsBeyondTheEndAreRefused) { this->rows_beyond_the_end_are_refused(); }
+TYPED_TEST_P(ArraySuite, ChunksNeverWrittenAreZeros) { this->chunks_never_written_are_zeros(); }
+TYPED_TEST_P(ArraySuite, ArraysWithoutRowsAreEmpty) { this->arrays_without_rows_are_empty(); }
+TYPED_TEST_P(ArraySuite, OneElementComesBack) { this->one_element_comes_back(); }
+TYPED_TEST_P(ArraySuite, ScalarsComeBack) { this->scalars_come_back(); }
+TYPED_TEST_P(ArraySuite, StringsOfAnyScriptComeBack) { this->strings_of_any_script_come_back(); }
 TYPED_TEST_P(ArraySuite, StringScalarsAndEmptyStringArraysComeBack) {
-  CELLMILL_NEEDS(Capability::strings);
-  const std::vector<std::string> one = {"čsr_matrix"};
-  this->create(DType::string, {}, {})->write_strings(0, Strings(one));
-  EXPECT_EQ(this->backend->open()->read_strings({0, 1}).to_vector(), one);
-  this->create(DType::string, {0}, {})->write_strings(0, Strings());
-  EXPECT_TRUE(this->backend->open()->read_strings({0, 0}).empty());
+  this->string_scalars_and_empty_string_arrays_come_back();
 }
-
-TYPED_TEST_P(ArraySuite, NumbersAreNotStrings) {
-  this->template write<float>({3}, {3}, {1, 2, 3});
-  EXPECT_THROW((void)this->backend->open()->read_strings({0, 3}), Error);
-}
-
+TYPED_TEST_P(ArraySuite, NumbersAreNotStrings) { this->numbers_are_not_strings(); }
 TYPED_TEST_P(ArraySuite, EncodedBytesAreWhatFetchReads) {
-  this->template write<std::int32_t>({1000}, {300}, this->template counting<std::int32_t>(1000));
-  const std::unique_ptr<Array> array = this->backend->open();
-  for (std::int64_t chunk = 0; chunk < chunk_count(array->info()); ++chunk) {
-    const EncodedChunk encoded = array->fetch(chunk);
-    EXPECT_EQ(encoded.chunk, chunk);
-    EXPECT_EQ(array->encoded_bytes(chunk), static_cast<std::int64_t>(encoded.bytes.size()));
-  }
+  this->encoded_bytes_are_what_fetch_reads();
 }
-
 TYPED_TEST_P(ArraySuite, PiecesDecodedByManyThreadsMakeTheWhole) {
-  std::vector<float> values(100'000);
-  for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(i * 7919 % 1009);
-  this->template write<float>({100'000}, {777}, values);
-  const std::unique_ptr<Array> array = this->backend->open();
-  const Range range{123, 99'321};
-  const FetchedRange fetched = fetch_range(*array, range);
-  EXPECT_GT(fetched.encoded_bytes(), 0);
-  std::vector<float> found(static_cast<std::size_t>(range.size()));
-  std::vector<std::thread> threads;
-  for (std::int64_t piece = 0; piece < 4; ++piece) {
-    threads.emplace_back(
-        [&, piece] { decode_range<float>(*array, fetched, std::span(found), piece, 4); });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(found, std::vector<float>(values.begin() + range.begin, values.begin() + range.end));
+  this->pieces_decoded_by_many_threads_make_the_whole();
 }
-
 TYPED_TEST_P(ArraySuite, ManyThreadsMayFetchAndDecode) {
-  const std::vector<std::int32_t> values = this->template counting<std::int32_t>(5000);
-  this->template write<std::int32_t>({5000}, {100}, values);
-  const std::unique_ptr<Array> array = this->backend->open();
-  std::vector<int> right(4, 0);
-  std::vector<std::thread> threads;
-  for (std::size_t thread = 0; thread < right.size(); ++thread) {
-    threads.emplace_back([&, thread] {
-      for (int round = 0; round < 5; ++round) {
-        right[thread] += read_range<std::int32_t>(*array, {0, 5000}) == values ? 1 : 0;
-      }
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
-  EXPECT_THAT(right, testing::Each(5));
+  this->many_threads_may_fetch_and_decode();
 }
-
-TYPED_TEST_P(ArraySuite, CorruptChunksAreNamed) {
-  CELLMILL_NEEDS(Capability::tells_short_chunks);
-  this->template write<std::int32_t>({1000}, {500}, this->template counting<std::int32_t>(1000));
-  this->backend->corrupt_first_chunk();
-  const std::unique_ptr<Array> array = this->backend->open();
-  try {
-    (void)read_range<std::int32_t>(*array, {0, 10});
-    FAIL() << "read a corrupt chunk";
-  } catch (const Error& error) {
-    EXPECT_EQ(error.kind(), Error::Kind::input) << error.what();
-    EXPECT_THAT(error.what(), testing::HasSubstr(array->info().location));
-    EXPECT_THAT(error.what(), testing::HasSubstr("chunk 0"));
-  }
-}
-
-TYPED_TEST_P(ArraySuite, DecodeRefusesTheWrongRoom) {
-  this->template write<float>({10}, {5}, this->template counting<float>(10));
-  const std::unique_ptr<Array> array = this->backend->open();
-  const EncodedChunk encoded = array->fetch(0);
-  std::vector<std::byte> out(static_cast<std::size_t>(chunk_elements(array->info())) * 4 + 4);
-  EXPECT_THROW(array->decode(encoded, std::span(out)), Error);
-  EXPECT_THROW(array->decode(encoded, std::span(out).first(out.size() - 8)), Error);
-}
+TYPED_TEST_P(ArraySuite, CorruptChunksAreNamed) { this->corrupt_chunks_are_named(); }
+TYPED_TEST_P(ArraySuite, DecodeRefusesTheWrongRoom) { this->decode_refuses_the_wrong_room(); }
 
 REGISTER_TYPED_TEST_SUITE_P(ArraySuite, EveryNumericTypeComesBack, BooleansComeBack,
                             ExtremeValuesKeepTheirBits, RangesMayCrossChunksAndBeginAnywhere,
