@@ -81,7 +81,7 @@ class BlockedGram final : public GramAccumulator {
   [[nodiscard]] std::int64_t scratch_bytes() const override {
     const double nnz = 1.5 * expected_row_ * static_cast<double>(kSegmentRows);
     constexpr std::size_t kBytesPerNonZero =
-        sizeof(GramEntry) + sizeof(std::uint16_t) + sizeof(float);
+        2 * sizeof(GramEntry) + sizeof(std::uint16_t) + sizeof(float);
     const auto expected = Scratch(plan_).bytes() +
                           static_cast<std::int64_t>(nnz * static_cast<double>(kBytesPerNonZero));
     return std::max(expected, largest_scratch_.load());
