@@ -11,7 +11,7 @@
 namespace cellmill::simulation {
 namespace {
 
-// Shaped after Tahoe-100M: the spread of gene probabilities and depths was measured there.
+// Roughly Tahoe-100M: how far gene probabilities and depths spread, and how many genes are silent.
 constexpr double kGeneSigma = 2.6;
 constexpr double kSilentGenes = 0.45;
 constexpr double kReferenceDepth = 4400;
@@ -25,8 +25,8 @@ constexpr double kBroadMarkers = 0.07;
 
 constexpr std::int32_t kMitochondrialGenes = 13;
 constexpr double kMitochondrialShare = 0.045;
-constexpr std::int32_t kGenesPerDrug = 25;
-constexpr double kDrugShare = 0.012;
+constexpr std::int32_t kGenesPerDrug = 15;
+constexpr double kDrugShare = 0.006;
 constexpr double kBatchSigma = 0.1;
 
 /// How a marker gene is expressed: in which fraction of the lines, and how many counts it has in a
@@ -144,7 +144,7 @@ std::vector<double> plate_background(const Population& population, const Simulat
 }
 
 double plate_depth(const SimulateOptions& options, std::int32_t plate) {
-  return Draws(options.seed, Subject::batch, 0, plate).lognormal(0.08);
+  return Draws(options.seed, Subject::batch, 0, plate).lognormal(0.05);
 }
 
 std::int32_t drug_of_sample(std::int32_t plate, std::int32_t sample) {
