@@ -1,6 +1,8 @@
 #include "cellmill/stream/packed_rows.hpp"
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/stream/transforms.hpp"
@@ -10,7 +12,7 @@ namespace {
 
 constexpr std::uint64_t packed_magic = 0x31776f726b636170ULL;  // "packrow1"
 constexpr std::int32_t far_step = 255;
-constexpr unsigned exception_field = 0;  // an explicit zero is rare enough to be an exception
+constexpr std::uint8_t exception_field = 0;  // an explicit zero is rare enough to be an exception
 
 struct Header {
   std::uint64_t magic = packed_magic;
@@ -21,12 +23,12 @@ struct Header {
   std::int64_t first_row = 0;
 };
 
-/// The four-bit field of a value: itself for 1…15, else the exception mark.
-unsigned field_of(float value) {
-  // The cast is only taken where it is defined; NaN fails the comparison.
-  if (!(value >= 1.0F && value <= 15.0F)) return exception_field;
-  const auto whole = static_cast<unsigned>(value);
-  return static_cast<float>(whole) == value ? whole : exception_field;
+/// The four-bit field of a value: itself for 1…15, else the exception mark. No branch, so that
+/// loops over it vectorise; only numbers in range reach the cast (NaN fails the comparison).
+inline std::uint8_t field_of(float value) {
+  const float near = value >= 1.0F && value <= 15.0F ? value : 0.0F;
+  const auto whole = static_cast<std::int32_t>(near);
+  return static_cast<float>(whole) == near ? static_cast<std::uint8_t>(whole) : exception_field;
 }
 
 /// The parts of packed bytes, checked against each other.
@@ -60,7 +62,8 @@ Parts parts_of(std::span<const std::byte> packed) {
   const Header& h = parts.header;
   const auto size = static_cast<std::int64_t>(packed.size());
   if (h.magic != packed_magic || h.rows < 0 || h.nnz < 0 || h.exceptions < 0 ||
-      h.index_bytes < h.nnz || h.rows > size || h.index_bytes > size || h.exceptions > h.nnz ||
+      h.index_bytes < h.nnz || h.rows > size || h.nnz > std::numeric_limits<std::int32_t>::max() ||
+      h.index_bytes > size || h.exceptions > h.nnz ||
       static_cast<std::int64_t>(sizeof(Header)) + h.rows * 4 + h.index_bytes + (h.nnz + 1) / 2 +
               h.exceptions * 4 !=
           size) {
@@ -89,6 +92,73 @@ inline std::int32_t next_column(const std::uint8_t*& at, const std::uint8_t* end
   return column + *at++;
 }
 
+/// Steps decoded together where none of them is far.
+constexpr std::int64_t together = 8;
+
+/// Whether the next `together` bytes are all near steps that stay within the columns.
+inline bool all_near(const std::uint8_t* at, const std::uint8_t* end, std::int32_t column,
+                     std::int32_t n_cols) {
+  if (end - at < together || column >= n_cols - far_step * together) return false;
+  std::uint64_t bytes = 0;
+  std::memcpy(&bytes, at, sizeof(bytes));
+  return ((bytes - 0x0101010101010101ULL) & ~bytes & 0x8080808080808080ULL) ==
+         0;  // no byte is zero
+}
+
+/// Calls `take(column)` for each of a row's `length` columns.
+template <class Take>
+inline void for_each_column(const std::uint8_t*& at, const std::uint8_t* end, std::int64_t length,
+                            std::int32_t n_cols, const Take& take) {
+  std::int32_t column = -1;
+  for (std::int64_t left = length; left > 0;) {
+    if (left >= together && all_near(at, end, column, n_cols)) {
+      for (std::int64_t i = 0; i < together; ++i) {
+        column += at[i];
+        take(column);
+      }
+      at += together;
+      left -= together;
+    } else {
+      column = next_column(at, end, column);
+      if (column >= n_cols) damaged();
+      take(column);
+      --left;
+    }
+  }
+}
+
+/// Index bytes of a row. `to` has room for a byte each column and one for every 255 columns of the
+/// matrix, and 16 more.
+std::uint8_t* pack_columns(std::span<const std::int32_t> columns, std::uint8_t* to) {
+  constexpr std::size_t block = 16;
+  std::int32_t previous = -1;
+  std::size_t k = 0;
+  while (k < columns.size()) {
+    if (k > 0 && columns.size() - k >= block) {
+      std::int32_t largest = 0;
+      for (std::size_t i = 0; i < block; ++i) {
+        const std::int32_t step = columns[k + i] - columns[k + i - 1];
+        largest = std::max(largest, step);
+        to[i] = static_cast<std::uint8_t>(step);
+      }
+      if (largest <= far_step) {
+        to += block;
+        k += block;
+        previous = columns[k - 1];
+        continue;
+      }
+    }
+    const std::size_t stop = std::min(columns.size(), k + block);
+    for (; k < stop; ++k) {
+      std::int32_t step = columns[k] - previous;
+      for (; step > far_step; step -= far_step) *to++ = 0;
+      *to++ = static_cast<std::uint8_t>(step);
+      previous = columns[k];
+    }
+  }
+  return to;
+}
+
 }  // namespace
 
 std::vector<std::byte> pack_rows(const CsrChunk& rows) {
@@ -96,54 +166,44 @@ std::vector<std::byte> pack_rows(const CsrChunk& rows) {
   header.rows = rows.n_rows();
   header.nnz = rows.nnz();
   header.first_row = rows.first_row;
+  const auto nnz = static_cast<std::size_t>(header.nnz);
+
+  // The parts' sizes are only known once they are made: they are made apart, then put together.
+  RawVector<std::uint8_t> index(
+      nnz + static_cast<std::size_t>(header.rows * (rows.n_cols / far_step + 1)) + 16);
+  std::uint8_t* index_end = index.data();
   for (std::int64_t row = 0; row < header.rows; ++row) {
-    std::int32_t previous = -1;
-    const std::int64_t end = rows.indptr[static_cast<std::size_t>(row) + 1];
-    for (std::int64_t k = rows.indptr[static_cast<std::size_t>(row)]; k < end; ++k) {
-      const std::int32_t column = rows.indices[static_cast<std::size_t>(k)];
-      header.index_bytes += 1 + (column - previous - 1) / far_step;
-      previous = column;
-    }
+    const auto begin = static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row)]);
+    const auto end = static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row) + 1]);
+    index_end = pack_columns(std::span(rows.indices).subspan(begin, end - begin), index_end);
   }
-  for (std::int64_t k = 0; k < header.nnz; ++k) {
-    header.exceptions +=
-        field_of(rows.values[static_cast<std::size_t>(k)]) == exception_field ? 1 : 0;
-  }
+  header.index_bytes = index_end - index.data();
+
+  RawVector<std::uint8_t> field(nnz + 1);
+  for (std::size_t k = 0; k < nnz; ++k) field[k] = field_of(rows.values[k]);
+  field[nnz] = 0;
+  header.exceptions = std::count(field.begin(), field.begin() + header.nnz, exception_field);
 
   std::vector<std::byte> packed(
       sizeof(Header) + static_cast<std::size_t>(header.rows * 4 + header.index_bytes +
                                                 (header.nnz + 1) / 2 + header.exceptions * 4));
   std::memcpy(packed.data(), &header, sizeof(Header));
-  std::byte* lengths = packed.data() + sizeof(Header);
-  auto* index = reinterpret_cast<std::uint8_t*>(lengths + header.rows * 4);
-  auto* fields = index + header.index_bytes;
-  auto* exceptions = reinterpret_cast<std::byte*>(fields + (header.nnz + 1) / 2);
-  for (std::int64_t row = 0; row < header.rows; ++row) {
-    const std::int64_t begin = rows.indptr[static_cast<std::size_t>(row)];
-    const std::int64_t end = rows.indptr[static_cast<std::size_t>(row) + 1];
-    const auto length = static_cast<std::uint32_t>(end - begin);
-    std::memcpy(lengths + row * 4, &length, 4);
-    std::int32_t previous = -1;
-    for (std::int64_t k = begin; k < end; ++k) {
-      const std::int32_t column = rows.indices[static_cast<std::size_t>(k)];
-      std::int32_t step = column - previous;
-      for (; step > far_step; step -= far_step) *index++ = 0;
-      *index++ = static_cast<std::uint8_t>(step);
-      previous = column;
-    }
+  std::byte* at = packed.data() + sizeof(Header);
+  for (std::size_t row = 0; row < static_cast<std::size_t>(header.rows); ++row) {
+    const auto length = static_cast<std::uint32_t>(rows.indptr[row + 1] - rows.indptr[row]);
+    std::memcpy(at, &length, 4);
+    at += 4;
   }
-  for (std::int64_t k = 0; k < header.nnz; ++k) {
-    const float value = rows.values[static_cast<std::size_t>(k)];
-    const unsigned field = field_of(value);
-    if (field == exception_field) {
-      std::memcpy(exceptions, &value, 4);
-      exceptions += 4;
-    }
-    if (k % 2 == 0) {
-      fields[k / 2] = static_cast<std::uint8_t>(field);
-    } else {
-      fields[k / 2] = static_cast<std::uint8_t>(fields[k / 2] | field << 4U);
-    }
+  std::memcpy(at, index.data(), static_cast<std::size_t>(header.index_bytes));
+  at += header.index_bytes;
+  for (std::size_t k = 0; k < nnz; k += 2) {
+    at[k / 2] = static_cast<std::byte>(field[k] | field[k + 1] << 4U);
+  }
+  at += (header.nnz + 1) / 2;
+  for (std::size_t k = 0; k < nnz && header.exceptions > 0; ++k) {
+    if (field[k] != exception_field) continue;
+    std::memcpy(at, &rows.values[k], 4);
+    at += 4;
   }
   return packed;
 }
@@ -161,17 +221,14 @@ void unpack_rows(std::span<const std::byte> packed, std::int32_t n_cols, CsrChun
   std::int64_t k = 0;
   out.indptr[0] = 0;
   for (std::int64_t row = 0; row < h.rows; ++row) {
-    std::int32_t column = -1;
-    for (const std::int64_t stop = k + parts.length(row); k < stop; ++k) {
-      column = next_column(at, end, column);
-      out.indices[static_cast<std::size_t>(k)] = column;
-    }
-    if (column >= n_cols) damaged();
+    for_each_column(at, end, parts.length(row), n_cols, [&](std::int32_t column) {
+      out.indices[static_cast<std::size_t>(k++)] = column;
+    });
     out.indptr[static_cast<std::size_t>(row) + 1] = k;
   }
   std::int64_t exception = 0;
   for (k = 0; k < h.nnz; ++k) {
-    const unsigned field = parts.fields[k / 2] >> (k % 2 * 4) & 15U;
+    const unsigned field = static_cast<unsigned>(parts.fields[k / 2]) >> (k % 2 * 4) & 15U;
     if (field == exception_field && exception >= h.exceptions) damaged();
     out.values[static_cast<std::size_t>(k)] =
         field == exception_field ? parts.exception(exception++) : static_cast<float>(field);
@@ -190,21 +247,20 @@ void unpack_rows(std::span<const std::byte> packed, std::span<const std::int32_t
   // Positions (in the packed non-zeros) of what is kept; one more, because each candidate is
   // written before it counts.
   out.indices.resize(static_cast<std::size_t>(h.nnz) + 1);
-  std::vector<std::int32_t> position(static_cast<std::size_t>(h.nnz) + 1);
+  RawVector<std::int32_t> positions(static_cast<std::size_t>(h.nnz) + 1);
+  std::int32_t* indices = out.indices.data();
+  std::int32_t* position = positions.data();
   const std::uint8_t* at = parts.index;
   const std::uint8_t* end = parts.index + h.index_bytes;
-  std::int64_t k = 0;
+  std::int32_t k = 0;
   std::size_t kept = 0;
   for (std::int64_t row = 0; row < h.rows; ++row) {
-    std::int32_t column = -1;
-    for (const std::int64_t stop = k + parts.length(row); k < stop; ++k) {
-      column = next_column(at, end, column);
-      if (column >= n_cols) damaged();
+    for_each_column(at, end, parts.length(row), n_cols, [&](std::int32_t column) {
       const std::int32_t to = slot[static_cast<std::size_t>(column)];
-      out.indices[kept] = to;
-      position[kept] = static_cast<std::int32_t>(k);
+      indices[kept] = to;
+      position[kept] = k++;
       kept += to >= 0 ? 1 : 0;
-    }
+    });
     out.indptr[static_cast<std::size_t>(row) + 1] = static_cast<std::int64_t>(kept);
   }
   out.indices.resize(kept);
