@@ -7,6 +7,7 @@
 #include <system_error>
 
 #include "cellmill/core/text.hpp"
+#include "storage/hdf5_plugins.hpp"
 
 namespace cellmill::hdf5 {
 namespace fs = std::filesystem;
@@ -74,6 +75,7 @@ File::File(const fs::path& path, OpenMode mode) : name_(path.filename().string()
     throw input_error(path.string() + ": exists already");
   }
   const Lock lock;
+  register_filters();
   const Handle access = checked(mode == OpenMode::read ? make_read_access() : make_write_access(),
                                 H5Pclose, Error::Kind::io, path.string());
   id_ = Handle(open_file(path, mode, access.get()), H5Fclose);

@@ -14,12 +14,6 @@ namespace cellmill::hdf5 {
 
 namespace {
 
-// Those above 255 are registered with the HDF Group by their authors.
-constexpr int lzf_filter = 32000;
-constexpr int blosc_filter = 32001;
-constexpr int lz4_filter = 32004;
-constexpr int zstd_filter = 32015;
-
 constexpr std::size_t checksum_bytes = 4;
 
 std::string filter_name(int id, const char* stored) {
@@ -142,8 +136,7 @@ void undo_one(const Filter& filter, std::span<const std::byte> in, std::span<std
     case zstd_filter:
       return zstd_decode(in, out);
     default:
-      throw input_error(
-          fmt::format("the HDF5 filter {} ({}) is not supported", filter.name, filter.id));
+      throw unsupported(filter);
   }
 }
 
@@ -189,6 +182,11 @@ std::string describe(const Pipeline& pipeline) {
     if (has_level && !filter.parameters.empty()) text += fmt::format("({})", filter.parameters[0]);
   }
   return text.empty() ? "none" : text;
+}
+
+Error unsupported(const Filter& filter) {
+  return input_error(
+      fmt::format("the HDF5 filter {} ({}) is not supported", filter.name, filter.id));
 }
 
 void undo(const Pipeline& pipeline, std::uint32_t mask, std::span<const std::byte> encoded,

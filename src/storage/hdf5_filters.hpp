@@ -10,6 +10,12 @@
 
 namespace cellmill::hdf5 {
 
+// Filters that are not HDF5's own are registered with the HDF Group by their authors.
+inline constexpr int lzf_filter = 32000;
+inline constexpr int blosc_filter = 32001;
+inline constexpr int lz4_filter = 32004;
+inline constexpr int zstd_filter = 32015;
+
 /// One step that a chunk went through on its way to the file.
 struct Filter {
   int id = 0;
@@ -24,6 +30,9 @@ using Pipeline = std::vector<Filter>;
 
 /// `shuffle+gzip(4)`, or `none`.
 [[nodiscard]] std::string describe(const Pipeline& pipeline);
+
+/// That a filter is one which we can't undo.
+[[nodiscard]] Error unsupported(const Filter& filter);
 
 /// Undoes the filters; bit i of `mask` set means that filter i was skipped. Calls no libhdf5.
 /// \throws Error(input) naming the filter: it is unknown, or the bytes are corrupt

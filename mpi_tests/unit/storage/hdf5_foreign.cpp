@@ -128,6 +128,40 @@ TEST(ForeignHdf5, FiltersThatWereSkippedAreNotUndone) {
   foreign.expect_counting();
 }
 
+TEST(ForeignHdf5, LzfIsUndoneByUsAndThroughLibhdf5) {
+  const hid_t half = H5Tcopy(H5T_IEEE_F32LE);  // which only libhdf5 converts
+  H5Tset_fields(half, 15, 10, 5, 0, 10);
+  H5Tset_size(half, 2);
+  H5Tset_ebias(half, 15);
+  constexpr int lzf = 32000;
+  for (const hid_t type : {H5T_IEEE_F32LE, half}) {
+    Foreign foreign;
+    foreign.chunked(count);
+    H5Pset_filter(foreign.creation, lzf, H5Z_FLAG_OPTIONAL, 0, nullptr);
+    foreign.write(type);
+    EXPECT_EQ(foreign.open()->info().codecs, "lzf");
+    // Nobody here compresses with it: literals, 32 at a time behind the byte 31, are LZF too.
+    const hid_t file = H5Fopen(foreign.path().c_str(), H5F_ACC_RDWR, H5P_DEFAULT);
+    const hid_t dataset = H5Dopen2(file, "x", H5P_DEFAULT);
+    const std::size_t bytes = count * H5Tget_size(type);
+    std::vector<double> values(count);
+    std::iota(values.begin(), values.end(), 0.0);
+    H5Tconvert(H5T_NATIVE_DOUBLE, type, count, values.data(), nullptr, H5P_DEFAULT);
+    const auto* plain = reinterpret_cast<const char*>(values.data());
+    std::string packed;
+    for (std::size_t at = 0; at < bytes; at += 32) {
+      const std::size_t run = std::min<std::size_t>(32, bytes - at);
+      packed += static_cast<char>(run - 1);
+      packed.append(plain + at, run);
+    }
+    const hsize_t corner = 0;
+    H5Dwrite_chunk(dataset, H5P_DEFAULT, 0, &corner, packed.size(), packed.data());
+    H5Dclose(dataset);
+    H5Fclose(file);
+    foreign.expect_counting();
+  }
+}
+
 TEST(ForeignHdf5, UnknownFiltersAreNamed) {
   Foreign foreign;
   foreign.chunked(500);
