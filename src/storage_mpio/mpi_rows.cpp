@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <system_error>
 #include <vector>
 
 #include "cellmill/core/error.hpp"
@@ -72,7 +73,8 @@ struct Target {
 
 class MpiRows final : public ParallelRows {
  public:
-  explicit MpiRows(const std::filesystem::path& path) : name_(path.filename().string()) {
+  explicit MpiRows(const std::filesystem::path& path)
+      : path_(path), name_(path.filename().string()) {
     std::string failure;
     {
       const Lock lock;
@@ -94,9 +96,10 @@ class MpiRows final : public ParallelRows {
              std::span<const std::byte> rows) override {
     try {
       with_context(name_ + ": " + name, [&] { write_into(target(name), first_row, rows); });
-    } catch (const Error&) {
+    } catch (const Error& error) {
       failed_ = true;
-      throw;
+      if (error.kind() != Error::Kind::io || !disk_is_full(rows.size())) throw;
+      throw io_error(std::string(error.what()) + ": the disk is full");
     }
   }
 
@@ -116,6 +119,13 @@ class MpiRows final : public ParallelRows {
   }
 
  private:
+  /// MPI-IO writes less than asked for on a full disk, and doesn't say why.
+  [[nodiscard]] bool disk_is_full(std::size_t wanted) const {
+    std::error_code failed;
+    const std::filesystem::space_info space = std::filesystem::space(path_, failed);
+    return !failed && space.available < wanted;
+  }
+
   const Target& target(const std::string& name) {
     const auto found = targets_.find(name);
     if (found != targets_.end()) return found->second;
@@ -182,6 +192,7 @@ class MpiRows final : public ParallelRows {
   }
 
   OwnCommunicator comm_;
+  std::filesystem::path path_;
   std::string name_;
   bool failed_ = false;
   Handle file_;
