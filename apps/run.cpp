@@ -28,7 +28,8 @@ WriteX parse_write_x(const std::string& name) {
 }
 
 std::optional<double> parse_target_sum(const std::string& text) {
-  return text == "median" ? std::nullopt : std::optional(parse_positive(text));
+  if (text == "median") return std::nullopt;
+  return with_context("median or a number", [&] { return parse_positive(text); });
 }
 
 class RunCommand : public Command {

@@ -230,13 +230,18 @@ def check(adata: ad.AnnData, expected: Expected) -> None:
     assert adata.obsm["X_pca"].shape == (len(expected.cells), k)
     assert adata.obsm["X_pca"].dtype == np.float32
 
-    # Where two variances nearly agree, any rotation of their components is as good: those are left out.
+    # The smaller the gap to the next variance, the further the last bits of the data turn a component
+    # towards its neighbour. An angle of 0.014 is allowed for the loadings, of 1e-5 or so for the scores.
+    pcs = adata.varm["PCs"]
+    largest = np.abs(pcs).argmax(axis=0)
+    assert (pcs[largest, np.arange(k)] > 0).all()
+    alike = (pcs * expected.loadings).sum(axis=0)
     clear = expected.gaps > 1e-4 * expected.variance[0]
     assert clear.any()
-    cosines = np.abs((adata.varm["PCs"] * expected.loadings).sum(axis=0))
-    assert cosines[clear].min() >= 0.9999
-    largest = np.abs(adata.varm["PCs"]).argmax(axis=0)
-    assert (adata.varm["PCs"][largest, np.arange(k)] > 0).all()
-    sign = np.sign((adata.varm["PCs"] * expected.loadings).sum(axis=0))
-    errors = np.abs(adata.obsm["X_pca"] * sign - expected.scores) / np.sqrt(expected.variance)
-    assert errors[:, clear].max() <= 1e-4
+    assert np.abs(alike[clear]).min() >= 0.9999
+    errors = np.abs(adata.obsm["X_pca"] * np.sign(alike) - expected.scores) / np.sqrt(expected.variance)
+    clear = expected.gaps > 1e-3 * expected.variance[0]
+    assert clear.any()
+    # A component turns towards its neighbour by the error of the covariance over their gap.
+    allowed = np.maximum(1e-4, 1e-7 * expected.variance[0] / expected.gaps)
+    assert (errors[:, clear].max(axis=0) <= allowed[clear]).all()

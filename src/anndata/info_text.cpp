@@ -12,7 +12,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 std::string shape_text(const Json& shape) {
-  if (shape.empty()) return "scalar";
   std::string text;
   for (const Json& length : shape) {
     text += (text.empty() ? "" : " × ") + grouped(length.get<std::int64_t>());
@@ -22,9 +21,10 @@ std::string shape_text(const Json& shape) {
 
 /// dtype, shape, chunks and codecs of an array on one line.
 std::string array_text(const Json& array) {
-  return fmt::format("{}, {}, chunks of {}, {}", array["dtype"].get<std::string>(),
-                     shape_text(array["shape"]), shape_text(array["chunks"]),
-                     array["codecs"].get<std::string>());
+  const std::string dtype = array["dtype"];
+  if (array["shape"].empty()) return dtype + ", scalar";
+  return fmt::format("{}, {}, chunks of {}, {}", dtype, shape_text(array["shape"]),
+                     shape_text(array["chunks"]), array["codecs"].get<std::string>());
 }
 
 /// What is known of a member of obsm, layers …
@@ -42,9 +42,14 @@ std::string joined(const Json& names) {
   return text;
 }
 
+/// `float64`, `string`, `categorical`, `categorical (int64)`, `nullable-integer (int32)`.
+std::string kind_text(const std::string& kind, const std::string& dtype) {
+  if (kind == "numeric") return dtype;
+  return dtype == "string" || dtype == "bool" ? kind : fmt::format("{} ({})", kind, dtype);
+}
+
 std::string column_text(const Json& column) {
-  std::string text =
-      fmt::format("{} ({})", column["kind"].get<std::string>(), column["dtype"].get<std::string>());
+  std::string text = kind_text(column["kind"], column["dtype"]);
   if (column.contains("levels")) {
     const std::int64_t levels = column["levels"];
     const std::size_t first = column["first_levels"].size();
