@@ -4,10 +4,10 @@
 
 #include <algorithm>
 #include <limits>
-#include <mutex>
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "anndata/cached_vector.hpp"
 #include "anndata/csr_rows.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -56,36 +56,6 @@ std::unique_ptr<Array> open_vector(const Group& group, const std::string& name) 
 
 std::int64_t length(const Array& array) { return array.info().shape[0]; }
 
-/// The parts of a big vector that rows ask for in turn, each chunk decoded once.
-class CachedOffsets {
- public:
-  explicit CachedOffsets(std::unique_ptr<Array> array) : array_(std::move(array)) {}
-
-  [[nodiscard]] const Array& array() const { return *array_; }
-
-  [[nodiscard]] std::vector<std::int64_t> read(Range range) const {
-    const std::scoped_lock lock(mutex_);
-    if (range.begin < cached_.begin || range.end > cached_.end) load(range);
-    const auto first = values_.begin() + (range.begin - cached_.begin);
-    return {first, first + range.size()};
-  }
-
- private:
-  void load(Range range) const {
-    const std::int64_t chunk = array_->info().chunk_shape[0];
-    const Range wanted{range.begin / chunk * chunk,
-                       std::min((range.end + chunk - 1) / chunk * chunk, length(*array_))};
-    cached_ = {};  // reading may throw
-    values_ = read_range<std::int64_t>(*array_, wanted);
-    cached_ = wanted;
-  }
-
-  std::unique_ptr<Array> array_;
-  mutable std::mutex mutex_;
-  mutable Range cached_;
-  mutable std::vector<std::int64_t> values_;
-};
-
 /// Integers wider than a column number are narrowed by us, because a cast would hide those outside.
 bool needs_narrowing(DType dtype) {
   return dtype == DType::int64 || dtype == DType::uint64 || dtype == DType::uint32;
@@ -108,7 +78,7 @@ class CsrMatrix final : public MatrixSource {
         shape_(read_shape(group)),
         data_(open_vector(group, "data")),
         indices_(open_vector(group, "indices")),
-        indptr_(open_vector(group, "indptr")) {
+        indptr_(open_vector(group, "indptr"), std::numeric_limits<std::int64_t>::max()) {
     expect_length(indptr_.array(), shape_.rows + 1, "one more than rows");
     expect_length(*indices_, nnz(), "as many as data");
     expect_offset(0, 0);
@@ -127,7 +97,7 @@ class CsrMatrix final : public MatrixSource {
       throw input_error(fmt::format("{}: rows {}–{} asked for, it has {}", location_,
                                     grouped(rows.begin), grouped(rows.end), grouped(shape_.rows)));
     }
-    std::vector<std::int64_t> offsets = indptr_.read({rows.begin, rows.end + 1});
+    std::vector<std::int64_t> offsets = indptr_.read<std::int64_t>({rows.begin, rows.end + 1});
     for (std::size_t i = 0; i < offsets.size(); ++i) {
       const std::int64_t least = i == 0 ? 0 : offsets[i - 1];
       if (offsets[i] >= least && offsets[i] <= nnz()) continue;
@@ -184,7 +154,7 @@ class CsrMatrix final : public MatrixSource {
   }
 
   void expect_offset(std::int64_t row, std::int64_t expected) const {
-    const std::int64_t found = indptr_.read({row, row + 1}).front();
+    const std::int64_t found = indptr_.read<std::int64_t>({row, row + 1}).front();
     if (found == expected) return;
     throw input_error(fmt::format("{}: {} found at {}, expected {}",
                                   indptr_.array().info().location, grouped(found), grouped(row),
@@ -221,7 +191,7 @@ class CsrMatrix final : public MatrixSource {
   Shape shape_;
   std::unique_ptr<Array> data_;
   std::unique_ptr<Array> indices_;
-  CachedOffsets indptr_;
+  CachedVector indptr_;
 };
 
 }  // namespace

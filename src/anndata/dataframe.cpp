@@ -46,13 +46,13 @@ void expect_rows(const Array& array, std::int64_t expected) {
 
 /// \throws Error(input) for a code that is no category's
 std::vector<std::int32_t> read_codes(const ColumnArrays& arrays, Range rows) {
-  std::vector<std::int32_t> codes = read_range<std::int32_t>(*arrays.values, rows);
+  std::vector<std::int32_t> codes = arrays.values->read<std::int32_t>(rows);
   const std::int64_t levels = arrays.categories->info().shape[0];
   for (std::size_t i = 0; i < codes.size(); ++i) {
     if (codes[i] >= -1 && codes[i] < levels) continue;
-    throw input_error(
-        fmt::format("{}: row {}: code {} found, expected −1 to {}", arrays.values->info().location,
-                    grouped(rows.begin + static_cast<std::int64_t>(i)), codes[i], levels - 1));
+    throw input_error(fmt::format(
+        "{}: row {}: code {} found, expected −1 to {}", arrays.values->array().info().location,
+        grouped(rows.begin + static_cast<std::int64_t>(i)), codes[i], levels - 1));
   }
   return codes;
 }
@@ -69,8 +69,8 @@ DataFrame::DataFrame(std::unique_ptr<Group> group) : group_(std::move(group)) {
   n_rows_ = index_->info().shape[0];
   for (const std::string& name : read_column_order(*group_, attributes)) {
     OpenedColumn column = open_column(*group_, name);
-    for (const auto* array : {column.arrays.values.get(), column.arrays.mask.get()}) {
-      if (array != nullptr) expect_rows(*array, n_rows_);
+    for (const auto* vector : {column.arrays.values.get(), column.arrays.mask.get()}) {
+      if (vector != nullptr) expect_rows(vector->array(), n_rows_);
     }
     places_.emplace(name, columns_.size());
     columns_.push_back(std::move(column.info));
@@ -115,14 +115,14 @@ ColumnRows DataFrame::read(const std::string& name, Range rows) const {
       return out;
     case ColumnKind::string:
     case ColumnKind::nullable_string:
-      out.strings = arrays.values->read_strings(rows);
+      out.strings = arrays.values->array().read_strings(rows);
       break;
     case ColumnKind::numeric:
     case ColumnKind::boolean:
     case ColumnKind::nullable_integer:
     case ColumnKind::nullable_boolean:
       if (is_float(info.dtype)) {
-        out.numbers = read_range<double>(*arrays.values, rows);
+        out.numbers = arrays.values->read<double>(rows);
       } else {
         out.integers = read_integers(*arrays.values, rows);
       }

@@ -12,6 +12,9 @@ namespace cellmill {
 
 namespace {
 
+/// Of a column's values, decoded, that may stay in memory.
+constexpr std::int64_t most_cached_bytes = std::int64_t{16} << 20;
+
 std::string encoding_of(const nlohmann::json& attributes) {
   const auto found = attributes.find("encoding-type");
   return found != attributes.end() && found->is_string() ? found->get<std::string>() : "";
@@ -26,10 +29,14 @@ std::unique_ptr<Array> open_vector(const Group& parent, const std::string& name)
   return array;
 }
 
+std::unique_ptr<CachedVector> open_values(const Group& parent, const std::string& name) {
+  return std::make_unique<CachedVector>(open_vector(parent, name), most_cached_bytes);
+}
+
 void describe_array(const Group& frame, OpenedColumn& column) {
   const nlohmann::json attributes = frame.attributes(column.info.name);
-  column.arrays.values = open_vector(frame, column.info.name);
-  column.info.dtype = column.arrays.values->info().dtype;
+  column.arrays.values = open_values(frame, column.info.name);
+  column.info.dtype = column.arrays.values->array().info().dtype;
   if (attributes.contains("categories")) {
     throw input_error("it is a categorical column as anndata 0.7 wrote it");
   }
@@ -46,10 +53,10 @@ void describe_categorical(const Group& group, const nlohmann::json& attributes,
                           OpenedColumn& column) {
   column.info.kind = ColumnKind::categorical;
   column.info.ordered = attributes.value("ordered", false);
-  column.arrays.values = open_vector(group, "codes");
+  column.arrays.values = open_values(group, "codes");
   column.arrays.categories = open_names(group, "categories");
   column.info.dtype = column.arrays.categories->info().dtype;
-  const ArrayInfo& codes = column.arrays.values->info();
+  const ArrayInfo& codes = column.arrays.values->array().info();
   if (!is_integer(codes.dtype)) {
     throw input_error(
         fmt::format("{}: holds {}, expected integers", codes.location, dtype_name(codes.dtype)));
@@ -58,12 +65,12 @@ void describe_categorical(const Group& group, const nlohmann::json& attributes,
 
 void describe_nullable(const Group& group, ColumnKind kind, OpenedColumn& column) {
   column.info.kind = kind;
-  column.arrays.values = open_vector(group, "values");
-  column.arrays.mask = open_vector(group, "mask");
-  column.info.dtype = column.arrays.values->info().dtype;
+  column.arrays.values = open_values(group, "values");
+  column.arrays.mask = open_values(group, "mask");
+  column.info.dtype = column.arrays.values->array().info().dtype;
   const bool text = column.info.dtype == DType::string;
   if (text != (kind == ColumnKind::nullable_string)) {
-    throw input_error(fmt::format("{}: holds {}", column.arrays.values->info().location,
+    throw input_error(fmt::format("{}: holds {}", column.arrays.values->array().info().location,
                                   dtype_name(column.info.dtype)));
   }
 }
@@ -90,6 +97,14 @@ std::string float_text(std::string digits) {
 std::string number_text(float value) { return float_text(fmt::format("{}", value)); }
 std::string number_text(double value) { return float_text(fmt::format("{}", value)); }
 std::string number_text(std::int64_t value) { return fmt::format("{}", value); }
+
+/// \throws Error(input) if a uint64 became negative
+std::vector<std::int64_t> unwrapped(const Array& array, std::vector<std::int64_t> values) {
+  const bool wrapped = array.info().dtype == DType::uint64 &&
+                       std::any_of(values.begin(), values.end(), [](auto v) { return v < 0; });
+  if (!wrapped) return values;
+  throw input_error(array.info().location + ": a number above 2^63 − 1, which can't be read");
+}
 
 template <class T>
 Strings as_text(const std::vector<T>& values) {
@@ -142,24 +157,18 @@ Strings read_as_text(const Array& array, Range rows) {
       return as_text(read_range<double>(array, rows));
     case DType::boolean: {
       Strings text;
-      for (const std::int64_t value : read_integers(array, rows)) {
+      for (const std::int64_t value : unwrapped(array, read_range<std::int64_t>(array, rows))) {
         text.push_back(value != 0 ? "True" : "False");
       }
       return text;
     }
     default:
-      return as_text(read_integers(array, rows));
+      return as_text(unwrapped(array, read_range<std::int64_t>(array, rows)));
   }
 }
 
-std::vector<std::int64_t> read_integers(const Array& array, Range rows) {
-  std::vector<std::int64_t> values = read_range<std::int64_t>(array, rows);
-  const bool wrapped = array.info().dtype == DType::uint64 &&
-                       std::any_of(values.begin(), values.end(), [](auto v) { return v < 0; });
-  if (wrapped) {
-    throw input_error(array.info().location + ": a number above 2^63 − 1, which can't be read");
-  }
-  return values;
+std::vector<std::int64_t> read_integers(const CachedVector& vector, Range rows) {
+  return unwrapped(vector.array(), vector.read<std::int64_t>(rows));
 }
 
 }  // namespace cellmill

@@ -4,15 +4,16 @@
 #include <string>
 #include <vector>
 
+#include "anndata/cached_vector.hpp"
 #include "cellmill/anndata/dataframe.hpp"
 
 namespace cellmill {
 
 struct ColumnArrays {
-  std::unique_ptr<Array> values;      ///< codes of a categorical column
-  std::unique_ptr<Array> mask;        ///< of a nullable one: true where missing
-  std::unique_ptr<Array> categories;  ///< of a categorical one
-  std::string why_not;                ///< of an unsupported one
+  std::unique_ptr<CachedVector> values;  ///< codes of a categorical column
+  std::unique_ptr<CachedVector> mask;    ///< of a nullable one: true where missing
+  std::unique_ptr<Array> categories;     ///< of a categorical one
+  std::string why_not;                   ///< of an unsupported one
 };
 
 struct OpenedColumn {
@@ -31,6 +32,6 @@ struct OpenedColumn {
 [[nodiscard]] Strings read_as_text(const Array& array, Range rows);
 
 /// Integers and truth values of any width. \throws Error(input) above 2^63 − 1
-[[nodiscard]] std::vector<std::int64_t> read_integers(const Array& array, Range rows);
+[[nodiscard]] std::vector<std::int64_t> read_integers(const CachedVector& vector, Range rows);
 
 }  // namespace cellmill
