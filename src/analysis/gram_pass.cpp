@@ -76,12 +76,17 @@ void broadcast_doubles(Communicator& comm, std::vector<double>& values, std::siz
 
 }  // namespace
 
+std::unique_ptr<Backend> backend_for_gram(std::int64_t n_cells) {
+  constexpr std::int64_t few_cells = 16384;
+  return make_cpu_backend(n_cells <= few_cells ? CpuLevel::plain : CpuLevel::best);
+}
+
 Components gram_pass(RunContext& run, const Counts& counts, const std::vector<double>& factors,
                      const GeneSlots& slots, const std::vector<std::int32_t>& genes,
                      const BlobStore& cache, BlobStore& small,
                      std::vector<std::int64_t>& kept_nnz) {
   const SegmentReader reader(run.inputs, run.plan, &cache);
-  const auto backend = make_cpu_backend();
+  const auto backend = backend_for_gram(run.plan.n_cells());
   const auto n = static_cast<std::int64_t>(genes.size());
   // Rank 0 also holds the covariance and what the solver needs while it solves.
   const std::int64_t triangle = n * (n + 1) / 2 * static_cast<std::int64_t>(sizeof(std::int64_t));

@@ -70,7 +70,8 @@ void ObsOutput::write(Group& root, Range rows, Arena& arena, const std::function
   const auto frame = root.group("obs");
   const auto index = open_index(*frame);
   std::vector<std::unique_ptr<ColumnWriter>> writers;
-  for (const ObsColumn& column : columns_) writers.push_back(open_column(*frame, column.info, column.levels.size()));
+  for (const ObsColumn& column : columns_)
+    writers.push_back(open_column(*frame, column.info, column.levels.size()));
   const auto label = open_column(*frame, label_, plate_names_.size());
 
   const std::int64_t unit = unit_rows();

@@ -60,7 +60,12 @@ struct Counts {
 /// T/c for each kept cell of this rank: what its counts are multiplied with. An empty cell's is 1.
 [[nodiscard]] std::vector<double> cell_factors(const RunContext& run, const Counts& counts);
 
-/// What pass 2 leaves, on rank 0 only.
+/// Where a Gram matrix of so many cells is accumulated: in double precision while that costs
+/// little. The fast kernels add up runs of cells in single precision; over many runs their rounding
+/// averages out (docs/numerics.md).
+[[nodiscard]] std::unique_ptr<Backend> backend_for_gram(std::int64_t n_cells);
+
+/// What pass 2 leaves.
 struct Components {
   std::vector<double> loadings;        ///< genes × k, row-major
   std::vector<double> variance;        ///< k

@@ -1,0 +1,70 @@
+#include "analysis/row_output.hpp"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <numeric>
+
+#include "cellmill/core/ranges.hpp"
+#include "temp_folder.hpp"
+
+namespace cellmill {
+namespace {
+
+/// Writes 0 … n−1 (two columns) with rows shared out at `borders`, in appends of `step` rows, and
+/// reads them back.
+std::vector<float> written(const std::filesystem::path& store,
+                           const std::vector<std::int64_t>& borders, std::int64_t chunk_rows,
+                           std::int64_t step) {
+  const int ranks = static_cast<int>(borders.size()) - 1;
+  const std::int64_t n = borders.back();
+  std::filesystem::remove_all(store);
+  const auto root = open_zarr(store, OpenMode::create);
+  ArraySpec spec;
+  spec.shape = {n, 2};
+  spec.chunk_shape = {chunk_rows, 2};
+  spec.codec = "none";
+  root->create_array("x", spec);
+  std::vector<Range> ranges;
+  for (int r = 0; r < ranks; ++r) {
+    ranges.push_back(
+        {borders[static_cast<std::size_t>(r)], borders[static_cast<std::size_t>(r) + 1]});
+  }
+  run_as_threads(ranks, [&](Communicator& comm) {
+    const auto mine = open_zarr(store, OpenMode::update);
+    const auto output =
+        make_unit_output(mine->open_writer("x"), 2 * sizeof(float), ranges, comm.rank());
+    const Range rows = ranges[static_cast<std::size_t>(comm.rank())];
+    for (std::int64_t row = rows.begin; row < rows.end; row += step) {
+      std::vector<float> values(
+          static_cast<std::size_t>(2 * (std::min(row + step, rows.end) - row)));
+      std::iota(values.begin(), values.end(), static_cast<float>(2 * row));
+      output->append(std::as_bytes(std::span(values)));
+    }
+    output->exchange(comm);
+    output->finish();
+  });
+  return read_all<float>(*open_zarr(store)->array("x"));
+}
+
+TEST(RowOutput, EveryRowArrivesWhoeverOwnsItsChunk) {
+  const TempFolder folder;
+  const std::vector<std::vector<std::int64_t>> splits = {
+      {0, 100},         {0, 33, 66, 100},     {0, 10, 20, 100}, {0, 5, 6, 7, 100},
+      {0, 0, 50, 100},  {0, 50, 100, 100},    {0, 1, 2, 3, 4},  {0, 0, 0, 1},
+      {0, 95, 98, 100}, {0, 20, 40, 60, 100},
+  };
+  for (const auto& borders : splits) {
+    for (const std::int64_t chunk : {1, 7, 20, 1000}) {
+      for (const std::int64_t step : {1, 9, 1000}) {
+        std::vector<float> expected(static_cast<std::size_t>(2 * borders.back()));
+        std::iota(expected.begin(), expected.end(), 0.0F);
+        EXPECT_EQ(written(folder.path() / "x.zarr", borders, chunk, step), expected)
+            << borders.size() << " borders, chunk " << chunk << ", step " << step;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace cellmill
