@@ -22,6 +22,11 @@ struct ColdLists {
   const std::uint32_t* ends;
 };
 
+struct GramSums {
+  double values;
+  double squares;
+};
+
 enum class Into { set, add };
 
 /// Inner loops of the Gram matrix and the projection for one instruction set.
@@ -36,7 +41,8 @@ struct CpuKernels {
   void (*cold_row)(const ColdLists& lists, const GramEntry* entries, std::int64_t n_entries,
                    float* acc);
 
-  double (*sum_values)(const GramEntry* entries, std::int64_t n_entries);
+  /// Sums of the values and of their squares, in double.
+  GramSums (*sum_values)(const GramEntry* entries, std::int64_t n_entries);
 
   /// state[i] += round(cold[i] · scale) over n_cold, then the same for hot; cold is left zero.
   /// |x · scale| < 2^51.

@@ -114,12 +114,22 @@ class BlockedGram final : public GramAccumulator {
     const std::int64_t n_cold = std::max<std::int64_t>(plan_.n_cold - p, 0);
     float* cold = scratch.cold.data();
     if (n_cold > 0) kernels_.cold_row(scratch.segment.cold(), entries.data(), n_entries, cold);
-    const double sum = kernels_.sum_values(entries.data(), n_entries);
+    const GramSums sums = kernels_.sum_values(entries.data(), n_entries);
     const std::int64_t slot = std::max<std::int64_t>(p - plan_.n_cold, 0);
+    float* hot = scratch.hot.data() + hot_begin + slot;
+    // The diagonal is taken from the sums in double: rounding there would bias every variance.
+    double diagonal = sums.squares;
+    if (n_cold > 0) {
+      cold[p] = 0;
+    } else {
+      diagonal -= static_cast<double>(plan_.shift_at(p)) * sums.values;
+      hot[0] = 0;
+    }
+    const std::int64_t row = plan_.row_begin(p);
     const std::scoped_lock lock(rows_[static_cast<std::size_t>(p)]);
-    state_[static_cast<std::size_t>(p)] += std::llrint(sum * scale_);
-    kernels_.flush(state_.data() + plan_.row_begin(p), cold + p, n_cold,
-                   scratch.hot.data() + hot_begin + slot, plan_.n_hot - slot, scale_);
+    state_[static_cast<std::size_t>(p)] += std::llrint(sums.values * scale_);
+    state_[static_cast<std::size_t>(row)] += std::llrint(diagonal * scale_);
+    kernels_.flush(state_.data() + row, cold + p, n_cold, hot, plan_.n_hot - slot, scale_);
   }
 
   /// The first column of the tile that row p needs: hot genes need those from their own on.

@@ -43,6 +43,10 @@ struct GramPlan {
   std::vector<std::int32_t> gene_at;  ///< by position
   std::vector<int> exponents;         ///< by gene
 
+  [[nodiscard]] float shift_at(std::int64_t position) const {
+    return genes[static_cast<std::size_t>(gene_at[static_cast<std::size_t>(position)])].shift;
+  }
+
   /// Of the state: the genes' sums, then the upper triangle by rows.
   [[nodiscard]] std::int64_t state_size() const;
   /// Where in the state row `position` of the triangle starts (its first entry is the diagonal).

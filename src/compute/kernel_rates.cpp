@@ -86,8 +86,8 @@ Segment counts_segment(const std::vector<double>& densities, std::int32_t rows,
 
 constexpr double kTarget = 3.0;  // v · T / c for a count of one, about
 
-std::vector<double> factors_of(std::int32_t rows) {
-  const CounterRng rng(3, 3);
+std::vector<double> factors_of(std::int32_t rows, std::uint64_t seed) {
+  const CounterRng rng(seed, 3);
   std::vector<double> factors(static_cast<std::size_t>(rows));
   for (std::size_t r = 0; r < factors.size(); ++r) factors[r] = kTarget * (0.5 + rng.uniform(r));
   return factors;
@@ -95,7 +95,7 @@ std::vector<double> factors_of(std::int32_t rows) {
 
 Segment log_segment(const std::vector<double>& densities, std::int32_t rows, std::uint64_t seed) {
   Segment segment = counts_segment(densities, rows, seed);
-  normalise_log1p(segment.indptr, segment.values, factors_of(rows));
+  normalise_log1p(segment.indptr, segment.values, factors_of(rows, seed));
   return segment;
 }
 
@@ -188,7 +188,7 @@ double moments_rate(Arena& arena, const KernelRateOptions& options) {
 
 double normalise_rate(Arena& arena, const KernelRateOptions& options) {
   const std::vector<double> densities = spread_densities(options.n_genes, 0);
-  const std::vector<double> factors = factors_of(options.rows);
+  const std::vector<double> factors = factors_of(options.rows, 30);
   std::vector<Segment> counts;
   for (int task = 0; task < arena.threads(); ++task) {
     counts.push_back(

@@ -83,16 +83,27 @@ struct VectorKernels {
     }
   }
 
-  static double sum_values(const GramEntry* entries, std::int64_t n_entries) {
-    constexpr int kLanes = 8;
-    double sums[kLanes] = {};
+  static GramSums sum_values(const GramEntry* entries, std::int64_t n_entries) {
+    constexpr int kSums = 8;
+    double values[kSums] = {};
+    double squares[kSums] = {};
     std::int64_t k = 0;
-    for (; k + kLanes <= n_entries; k += kLanes) {
-      for (int lane = 0; lane < kLanes; ++lane) {
-        sums[lane] += static_cast<double>(entries[k + lane].value);
+    for (; k + kSums <= n_entries; k += kSums) {
+      for (int i = 0; i < kSums; ++i) {
+        const auto value = static_cast<double>(entries[k + i].value);
+        values[i] += value;
+        squares[i] += value * value;
       }
     }
-    for (; k < n_entries; ++k) sums[k % kLanes] += static_cast<double>(entries[k].value);
+    for (; k < n_entries; ++k) {
+      const auto value = static_cast<double>(entries[k].value);
+      values[k % kSums] += value;
+      squares[k % kSums] += value * value;
+    }
+    return {total(values), total(squares)};
+  }
+
+  static double total(const double* sums) {
     return ((sums[0] + sums[4]) + (sums[2] + sums[6])) +
            ((sums[1] + sums[5]) + (sums[3] + sums[7]));
   }
