@@ -24,6 +24,9 @@ jobs() {
   echo $((memory < 1 ? 1 : memory < cores ? memory : cores))
 }
 
+# With ccache, a build in another checkout is as quick as one in this.
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
+
 # build PRESET [TARGET…]
 build() {
   local preset=$1; shift
