@@ -4,7 +4,6 @@
 
 #include <array>
 #include <cstring>
-#include <limits>
 
 #include "cellmill/core/error.hpp"
 
@@ -106,15 +105,6 @@ void copy_exactly(std::span<const std::byte> in, std::span<std::byte> out) {
     throw input_error(fmt::format("has {} bytes, expected {}", in.size(), out.size()));
   }
   if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());
-}
-
-std::uint32_t read_u32(std::span<const std::byte> in, std::size_t at) {
-  if (in.size() < at + 4) throw input_error("vlen-utf8 data end early");
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < 4; ++i) {
-    value |= std::to_integer<std::uint32_t>(in[at + i]) << (8 * i);
-  }
-  return value;
 }
 
 void append_u32(Bytes& out, std::size_t value) {
@@ -298,38 +288,6 @@ Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte>
   }
   if (codecs.empty()) encoded.assign(in.begin(), in.end());
   return encoded;
-}
-
-void decode_vlen_utf8(std::span<const std::byte> in, std::int64_t first, std::int64_t count,
-                      Strings& out) {
-  const auto found = static_cast<std::int64_t>(read_u32(in, 0));
-  if (found < first + count) {
-    throw input_error(
-        fmt::format("vlen-utf8 data hold {} strings, expected {}", found, first + count));
-  }
-  std::size_t at = 4;
-  for (std::int64_t i = 0; i < first + count; ++i) {
-    const std::size_t length = read_u32(in, at);
-    at += 4;
-    if (length > in.size() - at) throw input_error("vlen-utf8 data end early");
-    if (i >= first) out.push_back({reinterpret_cast<const char*>(in.data() + at), length});
-    at += length;
-  }
-}
-
-Bytes encode_vlen_utf8(const Strings& strings, std::int64_t first, std::int64_t count) {
-  Bytes out;
-  append_u32(out, static_cast<std::size_t>(count));
-  for (std::int64_t i = first; i < first + count; ++i) {
-    const std::string_view value = i < strings.size() ? strings[i] : std::string_view{};
-    if (value.size() > std::numeric_limits<std::uint32_t>::max()) {
-      throw input_error("a string of over 4 GB can't be written");
-    }
-    append_u32(out, value.size());
-    const auto* bytes = reinterpret_cast<const std::byte*>(value.data());
-    out.insert(out.end(), bytes, bytes + value.size());
-  }
-  return out;
 }
 
 }  // namespace cellmill

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "cellmill/storage/group.hpp"
-#include "cellmill/storage/strings.hpp"
 #include "storage/codecs.hpp"
 
 namespace cellmill {
@@ -39,13 +38,5 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
 [[nodiscard]] Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs,
                                          std::span<const std::byte> in);
 [[nodiscard]] Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in);
-
-/// The codec vlen-utf8: a 32-bit count, then a 32-bit length and the bytes of each string.
-/// Decoding appends strings [first, first + count) to `out`.
-void decode_vlen_utf8(std::span<const std::byte> in, std::int64_t first, std::int64_t count,
-                      Strings& out);
-/// `count` strings from `first`; beyond the end of `strings` empty ones fill up.
-[[nodiscard]] Bytes encode_vlen_utf8(const Strings& strings, std::int64_t first,
-                                     std::int64_t count);
 
 }  // namespace cellmill

@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <string>
+
+#include "cellmill/storage/strings.hpp"
+#include "storage/codecs.hpp"
 
 namespace cellmill {
 
@@ -12,5 +16,13 @@ namespace cellmill {
 
 /// A numpy S element (padded by zeros).
 [[nodiscard]] std::string text_of_bytes(std::span<const std::byte> element);
+
+/// The codec vlen-utf8: a 32-bit count, then a 32-bit length and the bytes of each string.
+/// Decoding appends strings [first, first + count) to `out`.
+void decode_vlen_utf8(std::span<const std::byte> in, std::int64_t first, std::int64_t count,
+                      Strings& out);
+/// `count` strings from `first`; beyond the end of `strings` empty ones fill up.
+[[nodiscard]] Bytes encode_vlen_utf8(const Strings& strings, std::int64_t first,
+                                     std::int64_t count);
 
 }  // namespace cellmill

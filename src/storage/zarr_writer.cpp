@@ -10,6 +10,7 @@
 #include "storage/array_box.hpp"
 #include "storage/zarr_files.hpp"
 #include "storage/zarr_shards.hpp"
+#include "storage/zarr_text.hpp"
 
 namespace cellmill {
 

@@ -87,8 +87,8 @@ class Group {
   /// A writer of an array that exists. For processes that write different units of the same Zarr
   /// array.
   virtual std::unique_ptr<ArrayWriter> open_writer(const std::string& name) = 0;
-  /// Adds these attributes to an element's, or to this group's if `name` is empty; replaces those of
-  /// the same name.
+  /// Adds these attributes to an element's, or to this group's if `name` is empty; replaces those
+  /// of the same name.
   virtual void set_attributes(const std::string& name, const nlohmann::json& attributes) = 0;
   virtual void flush() = 0;
 };
