@@ -13,7 +13,6 @@ namespace {
 constexpr double kFullCells = 0.9;
 /// Counts of a cell that does not pass the filter, relative to others.
 constexpr double kMinimalDepth = 0.3;
-constexpr double kMitochondrialSigma = 0.5;
 
 AliasTable make_background(const Population& population, const SimulateOptions& options,
                            std::int32_t plate) {
@@ -42,11 +41,14 @@ Plate::Plate(const Population& population, const SimulateOptions& options, std::
       index_(index),
       depth_(depth * plate_depth(options, index)),
       background_(make_background(population, options, index)),
-      mitochondrial_(population.mitochondrial),
-      lines_(population.lines.begin(), population.lines.end()) {
+      mitochondrial_(population.mitochondrial, kMitochondrialShare) {
+  for (const Programme& line : population.lines) {
+    lines_.emplace_back(line, programme_share(line, depth));
+  }
   for (std::int32_t sample = 0; sample < kSamplesPerPlate; ++sample) {
-    const auto drug = static_cast<std::size_t>(drug_of_sample(index, sample));
-    samples_.emplace_back(population.drugs[drug]);
+    const Programme& drug =
+        population.drugs[static_cast<std::size_t>(drug_of_sample(index, sample))];
+    samples_.emplace_back(drug, programme_share(drug, depth));
   }
 }
 

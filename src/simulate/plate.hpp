@@ -52,8 +52,8 @@ class Plate {
  private:
   /// A programme, ready to draw from.
   struct Source {
-    explicit Source(const Programme& programme)
-        : table(programme.genes, programme.weights), share(programme.share) {}
+    Source(const Programme& programme, double share_of_cell)
+        : table(programme.genes, programme.counts), share(share_of_cell) {}
     AliasTable table;
     double share;
   };

@@ -14,19 +14,19 @@ namespace {
 // Roughly Tahoe-100M: how far gene probabilities and depths spread, and how many genes are silent.
 constexpr double kGeneSigma = 2.6;
 constexpr double kSilentGenes = 0.45;
-constexpr double kReferenceDepth = 4400;
+/// However shallow the cells are, some of the background is left.
+constexpr double kGreatestShare = 0.4;
 
 // Markers are a few per cent of the genes. Most are in one to four lines of fifty, with some three
 // counts a cell: enough for their dispersion to stand out, while their mean stays in seurat's
 // lowest bin, where most genes are. Some are in many lines and higher; in the bins there they must
 // be few.
-constexpr double kMarkerGenes = 0.035;
+constexpr double kMarkerGenes = 0.0335;
 constexpr double kBroadMarkers = 0.07;
 
 constexpr std::int32_t kMitochondrialGenes = 13;
-constexpr double kMitochondrialShare = 0.045;
 constexpr std::int32_t kGenesPerDrug = 15;
-constexpr double kDrugShare = 0.006;
+constexpr double kCountsPerDrugGene = 1.6;
 constexpr double kBatchSigma = 0.1;
 
 /// How a marker gene is expressed: in which fraction of the lines, and how many counts it has in a
@@ -43,13 +43,7 @@ Marker make_marker(std::int32_t gene, Draws& draws) {
     return {gene, lines, 3.5 * draws.lognormal(0.15)};
   }
   const auto lines = static_cast<double>(1 + std::max(draws.below(4), draws.below(4)));
-  return {gene, 0.02 * lines, (3.6 - 0.3 * lines) * draws.lognormal(0.15)};
-}
-
-/// Counts of a programme as a share of all counts.
-void set_share(Programme& programme) {
-  const double counts = std::accumulate(programme.weights.begin(), programme.weights.end(), 0.0);
-  programme.share = std::min(counts / kReferenceDepth, 0.4);
+  return {gene, 0.02 * lines, (3.8 - 0.37 * lines) * draws.lognormal(0.15)};
 }
 
 std::int32_t mitochondrial_genes(const SimulateOptions& options) {
@@ -69,7 +63,7 @@ void add_to_lines(const Marker& marker, const SimulateOptions& options,
         i + static_cast<std::size_t>(draws.below(static_cast<std::int64_t>(order.size() - i)));
     std::swap(order[i], order[other]);
     lines[order[i]].genes.push_back(marker.gene);
-    lines[order[i]].weights.push_back(marker.counts * draws.lognormal(0.2));
+    lines[order[i]].counts.push_back(marker.counts * draws.lognormal(0.2));
   }
 }
 
@@ -77,7 +71,7 @@ std::vector<double> abundances(const SimulateOptions& options) {
   std::vector<double> cumulative;
   double sum = 0;
   for (std::int32_t line = 0; line < options.cell_lines; ++line) {
-    sum += Draws(options.seed, Subject::line, 1, line).lognormal(0.3);
+    sum += Draws(options.seed, Subject::line, 1, line).lognormal(0.2);
     cumulative.push_back(sum);
   }
   for (double& value : cumulative) value /= sum;
@@ -95,9 +89,8 @@ Programme make_drug(std::int32_t drug, const std::vector<Marker>& markers,
     const auto& genes = programme.genes;
     if (std::find(genes.begin(), genes.end(), gene) != genes.end()) continue;
     programme.genes.push_back(gene);
-    programme.weights.push_back(draws.lognormal(0.5));
+    programme.counts.push_back(kCountsPerDrugGene * draws.lognormal(0.5));
   }
-  programme.share = kDrugShare;
   return programme;
 }
 
@@ -113,7 +106,7 @@ Population make_population(const SimulateOptions& options) {
     Draws draws(options.seed, Subject::gene, 0, gene);
     if (gene < mitochondrial_genes(options)) {
       population.mitochondrial.genes.push_back(gene);
-      population.mitochondrial.weights.push_back(draws.lognormal(1));
+      population.mitochondrial.counts.push_back(draws.lognormal(1));
       continue;
     }
     if (draws.uniform() < kMarkerGenes) {
@@ -125,11 +118,9 @@ Population make_population(const SimulateOptions& options) {
     }
   }
   for (const Marker& marker : markers) add_to_lines(marker, options, population.lines);
-  for (Programme& line : population.lines) set_share(line);
   for (std::int32_t drug = 0; drug < kDrugs; ++drug) {
     population.drugs.push_back(make_drug(drug, markers, options));
   }
-  if (!population.mitochondrial.genes.empty()) population.mitochondrial.share = kMitochondrialShare;
   return population;
 }
 
@@ -141,6 +132,11 @@ std::vector<double> plate_background(const Population& population, const Simulat
     if (weights[gene] > 0) weights[gene] *= draws.lognormal(kBatchSigma);
   }
   return weights;
+}
+
+double programme_share(const Programme& programme, double depth) {
+  const double counts = std::accumulate(programme.counts.begin(), programme.counts.end(), 0.0);
+  return std::min(counts / depth, kGreatestShare);
 }
 
 double plate_depth(const SimulateOptions& options, std::int32_t plate) {

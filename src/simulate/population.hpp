@@ -12,8 +12,7 @@ namespace cellmill::simulation {
 /// to its drug, the mitochondrial genes.
 struct Programme {
   std::vector<std::int32_t> genes;
-  std::vector<double> weights;
-  double share = 0;  ///< of the cell's counts
+  std::vector<double> counts;  ///< of each gene, in a cell of median depth
 };
 
 /// What all plates have in common: how much of which gene is in which cell line, under which drug.
@@ -23,7 +22,7 @@ struct Population {
   std::vector<Programme> lines;        ///< one a cell line
   std::vector<double> line_abundance;  ///< cumulative, up to 1
   std::vector<Programme> drugs;        ///< the first is the control: no genes
-  Programme mitochondrial;
+  Programme mitochondrial;             ///< counts in proportion only: see kMitochondrialShare
 };
 
 [[nodiscard]] Population make_population(const SimulateOptions& options);
@@ -35,8 +34,14 @@ struct Population {
 /// Factor on the counts of all cells of a plate.
 [[nodiscard]] double plate_depth(const SimulateOptions& options, std::int32_t plate);
 
+/// The share of its programme in the counts of a cell, if the median cell has `depth` counts.
+[[nodiscard]] double programme_share(const Programme& programme, double depth);
+
 /// Sigma of log counts over cells.
 inline constexpr double kDepthSigma = 0.5;
+/// Median over cells of the share of mitochondrial counts, and sigma of its logarithm.
+inline constexpr double kMitochondrialShare = 0.045;
+inline constexpr double kMitochondrialSigma = 0.5;
 inline constexpr std::int32_t kSamplesPerPlate = 12;
 inline constexpr std::int32_t kDrugs = 33;
 /// The drug of a plate's sample; the first sample is the control.
