@@ -12,7 +12,7 @@ template <class T>
 class UninitialisedAllocator : public std::allocator<T> {
  public:
   template <class U>
-  struct rebind {
+  struct rebind {  // NOLINT(readability-identifier-naming): the standard's name
     using other = UninitialisedAllocator<U>;
   };
   template <class U>
