@@ -137,6 +137,9 @@ TEST(ForeignHdf5, LzfIsUndoneByUsAndThroughLibhdf5) {
   for (const hid_t type : {H5T_IEEE_F32LE, half}) {
     Foreign foreign;
     foreign.chunked(count);
+    // Libhdf5 refuses to create with a filter that only decodes, as ours, but not with an unknown
+    // one.
+    if (H5Zfilter_avail(lzf) > 0) H5Zunregister(lzf);
     H5Pset_filter(foreign.creation, lzf, H5Z_FLAG_OPTIONAL, 0, nullptr);
     foreign.write(type);
     EXPECT_EQ(foreign.open()->info().codecs, "lzf");
