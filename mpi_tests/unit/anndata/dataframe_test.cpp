@@ -1,5 +1,6 @@
 #include "cellmill/anndata/dataframe.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -214,7 +215,7 @@ TEST_P(DataFrameTest, ColumnsAreWrittenInBlocks) {
       ColumnRows codes;
       ColumnRows numbers;
       for (std::int64_t row = first; row < first + 200; ++row) {
-        names.push_back("c" + std::to_string(row));
+        names.push_back(fmt::format("c{}", row));
         codes.codes.push_back(static_cast<std::int32_t>(row % 3));
         numbers.integers.push_back(row);
         numbers.missing.push_back(row % 2 == 0);
