@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cstdlib>
 #include <exception>
@@ -141,6 +142,18 @@ int reported(const CLI::App& app, const World& world, Body&& body) {
   }
 }
 
+Command& find_command(const std::vector<std::unique_ptr<Command>>& commands,
+                      const std::string& name) {
+  std::vector<std::string> names(commands.size());
+  std::transform(commands.begin(), commands.end(), names.begin(),
+                 [](const auto& command) { return command->name(); });
+  const auto found = std::find(names.begin(), names.end(), name);
+  if (found != names.end()) return *commands[static_cast<std::size_t>(found - names.begin())];
+  const std::vector<std::string> nearest = nearest_names(name, names, 1);
+  throw usage_error(fmt::format("there is no command '{}'{} (see cellmill --help)", name,
+                                nearest.empty() ? "" : "; did you mean " + nearest.front() + "?"));
+}
+
 int run_program(int argc, const char* const* argv) {
   const std::vector<std::unique_ptr<Command>> commands = make_commands();
   const std::string name = argc > 1 ? argv[1] : "--help";
@@ -152,35 +165,32 @@ int run_program(int argc, const char* const* argv) {
     std::cout << "cellmill " << version() << (have_mpi() ? "" : " (without MPI)") << '\n';
     return EXIT_SUCCESS;
   }
-  for (const auto& command : commands) {
-    if (command->name() != name) continue;
-    CLI::App app("", "cellmill " + name);
-    app.get_formatter()->column_width(34);
+  CLI::App app("", "cellmill " + name);
+  World world;
+  return reported(app, world, [&] {
+    Command& command = find_command(commands, name);
     CommonOptions options;
-    command->add_options(app);
+    app.get_formatter()->column_width(34);
+    command.add_options(app);
     add_common_options(app, options);
     add_config_option(app);
-    World world;
-    return reported(app, world, [&] {
-      // Several tasks first join, so that a mistyped option is reported once, too.
-      const bool ranks = command->launch() == Command::Launch::ranks;
-      if (ranks && launched_tasks().value_or(1) > 1) world.join();
-      if (!parse(app, argc, argv)) return;
-      if (!ranks) world.comm = make_self_communicator();
-      if (world.comm == nullptr) world.join();
-      run_command(*command, options, world);
-    });
-  }
-  std::vector<std::string> names;
-  for (const auto& command : commands) names.push_back(command->name());
-  const std::vector<std::string> nearest = nearest_names(name, names, 1);
-  return report({fmt::format("there is no command '{}'{} (see cellmill --help)", name,
-                             nearest.empty() ? "" : "; did you mean " + nearest.front() + "?"),
-                 usage_status},
-                nullptr);
+    // Several tasks first join, so that a mistyped option is reported once, too.
+    const bool ranks = command.launch() == Command::Launch::ranks;
+    if (ranks && launched_tasks().value_or(1) > 1) world.join();
+    if (!parse(app, argc, argv)) return;
+    if (!ranks) world.comm = make_self_communicator();
+    if (world.comm == nullptr) world.join();
+    run_command(command, options, world);
+  });
 }
 
 }  // namespace
 }  // namespace cellmill
 
-int main(int argc, char** argv) { return cellmill::run_program(argc, argv); }
+int main(int argc, char** argv) {
+  try {
+    return cellmill::run_program(argc, argv);
+  } catch (...) {  // before there was anything to report with
+    return EXIT_FAILURE;
+  }
+}
