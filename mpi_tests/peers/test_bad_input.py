@@ -249,7 +249,6 @@ def test_tasks_that_do_not_know_of_each_other(two_plates, tmp_path):
     assert outcome.stderr == ""
 
 
-@pytest.mark.parametrize("ranks", RANKS)
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
@@ -263,9 +262,14 @@ def test_tasks_that_do_not_know_of_each_other(two_plates, tmp_path):
     ],
     ids=str,
 )
-def test_wrong_usage(two_plates, tmp_path, ranks, arguments, word):
+def test_wrong_usage(two_plates, tmp_path, arguments, word):
     out = tmp_path / "out.zarr"
-    fails(run(two_plates, out, *arguments, ranks=ranks), out, 2, word)
+    fails(run(two_plates, out, *arguments), out, 2, word)
+
+
+def test_wrong_usage_on_ranks(two_plates, tmp_path):
+    out = tmp_path / "out.zarr"
+    fails(run(two_plates, out, "--n-comp", 5, ranks=2), out, 2, "--n-comps")
 
 
 @pytest.mark.parametrize("ranks", RANKS)
