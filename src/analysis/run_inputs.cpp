@@ -24,7 +24,9 @@ Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_k
   const Range all{0, var.n_rows()};
   if (!gene_key) return var.index(all);
   const ColumnInfo& column = var.column(*gene_key);
-  if (column.kind == ColumnKind::string) return var.read(*gene_key, all).strings;
+  if (column.kind == ColumnKind::string || column.kind == ColumnKind::nullable_string) {
+    return var.read(*gene_key, all).strings;
+  }
   if (column.kind == ColumnKind::categorical) {
     const Strings levels = var.levels(*gene_key);
     Strings names;

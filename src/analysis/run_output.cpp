@@ -14,11 +14,13 @@
 namespace cellmill {
 namespace {
 
-/// Rows in a chunk of an array with rows of `row_bytes`: about 4 MiB, a power of two.
-std::int64_t rows_of_chunk(std::int64_t row_bytes) {
+/// Rows in a chunk of an array of `n_rows` rows of `row_bytes`: a power of two, about 4 MiB, no
+/// more than there are.
+std::int64_t rows_of_chunk(std::int64_t row_bytes, std::int64_t n_rows) {
   constexpr std::int64_t target = std::int64_t{6} << 20;
-  return static_cast<std::int64_t>(
-      std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(target / row_bytes, 1))));
+  const auto fit =
+      std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(target / row_bytes, 1)));
+  return std::min(static_cast<std::int64_t>(fit), std::max<std::int64_t>(n_rows, 1));
 }
 
 /// Ranges one after the other, of these lengths.
@@ -65,14 +67,14 @@ void RunOutput::create_arrays(const RunContext& run, const Components& component
     ArraySpec spec;
     spec.dtype = dtype;
     spec.shape = {length};
-    spec.chunk_shape = {rows_of_chunk(8)};
+    spec.chunk_shape = {rows_of_chunk(8, length)};
     spec.codec = small_codec;
     return spec;
   };
   ArraySpec pca;
   pca.dtype = DType::float32;
   pca.shape = {n_cells, components.k};
-  pca.chunk_shape = {rows_of_chunk(components.k * 4), components.k};
+  pca.chunk_shape = {rows_of_chunk(components.k * 4, n_cells), components.k};
   pca.codec = "none";  // the low bits of floats are noise: a codec would cost time and save a tenth
   create_element(*root_->group("obsm"), "X_pca", pca);
   if (options_.write_x == WriteX::none) return;
