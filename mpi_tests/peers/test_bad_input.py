@@ -212,14 +212,7 @@ def test_scratch_that_can_not_be_used(two_plates, tmp_path, ranks):
 
 
 @pytest.mark.parametrize("ranks", RANKS)
-@pytest.mark.parametrize(
-    "name",
-    [
-        "out.zarr",
-        # Known fault, to be mended: the message and the clean-up are right, but HDF5 then crashes inside MPI_Finalize.
-        pytest.param("out.h5ad", marks=pytest.mark.xfail(strict=True, reason="HDF5 crashes when MPI ends")),
-    ],
-)
+@pytest.mark.parametrize("name", ["out.zarr", "out.h5ad"])
 def test_full_disk(two_plates, tmp_path, ranks, name):
     """In a mount namespace of its own, the output's folder is a disk of 300 kB."""
     disk = tmp_path / "disk"

@@ -184,6 +184,11 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   project_pass(context, components, factors, slots, cache, small, first_nonzero,
                [&](PulseControl& control) { return output->projection_outputs(control); });
 
+  // The scratch file's pages need not reach the disk when the output is synced to it.
+  cache.clear();
+  small.clear();
+  scratch.reset();
+
   RunSummary summary;
   summary.n_cells = plan.n_cells();
   summary.n_genes = slots.n_slots;

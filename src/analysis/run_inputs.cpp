@@ -112,6 +112,7 @@ RunInputs open_inputs(const RunOptions& options, int rank) {
   const bool joins = options.plates.size() > 1;
   std::unordered_map<std::string, std::int32_t> places;
   std::set<std::string> names;
+  Strings previous;  // gene names of the plate before
   for (const auto& path : options.plates) {
     Plate plate;
     plate.data = AnnData::open(path);
@@ -123,10 +124,19 @@ RunInputs open_inputs(const RunOptions& options, int rank) {
     }
     (void)plate.data->x();  // says so if there is none
     if (inputs.filter) inputs.filter->check(plate.data->obs());
-    const Strings genes = gene_names(*plate.data, options.gene_key);
-    const std::string twice = duplicate_warning(plate, genes, joins);
-    if (rank == 0 && !twice.empty()) log_warning(twice);
-    match_genes(inputs, plate, genes, joins, places);
+    Strings genes = gene_names(*plate.data, options.gene_key);
+    if (!inputs.plates.empty() && genes == previous) {
+      // The plates of one experiment: nothing to look up.
+      plate.gene = inputs.plates.back().gene;
+      for (const std::int32_t place : plate.gene) {
+        ++inputs.in_plates[static_cast<std::size_t>(place)];
+      }
+    } else {
+      const std::string twice = duplicate_warning(plate, genes, joins);
+      if (rank == 0 && !twice.empty()) log_warning(twice);
+      match_genes(inputs, plate, genes, joins, places);
+      previous = std::move(genes);
+    }
     if (rank == 0 && plate.data->obs().has(options.label)) {
       log_warning(fmt::format(
           "{}: the column '{}' is replaced by the plate's name; choose another with --label",

@@ -43,7 +43,7 @@ class SegmentReader {
   struct Bytes {
     enum class From { plate, cache, small } from = From::plate;
     FetchedRows rows;               ///< from the plate
-    std::vector<std::byte> packed;  ///< from elsewhere
+    RawVector<std::byte> packed;  ///< from elsewhere
     [[nodiscard]] std::int64_t bytes() const {
       return from == From::plate ? rows.encoded_bytes() : static_cast<std::int64_t>(packed.size());
     }

@@ -27,8 +27,10 @@ namespace cellmill {
 
 namespace {
 
-/// OpenBLAS gives other bits with other thread counts, so theirs is a constant and no option.
-constexpr int kBlasThreads = 2;
+/// OpenBLAS gives other bits with other thread counts, and takes fewer than it is told to where a
+/// rank is bound to few cores: only one is the same everywhere. A second one gains a tenth
+/// (docs/performance.md), and spins where cores are busy.
+constexpr int kBlasThreads = 1;
 
 /// The thread count is the process's: one solve at a time holds it, and gives back what it found.
 class FixedBlasThreads {

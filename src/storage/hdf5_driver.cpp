@@ -24,16 +24,17 @@
 namespace cellmill::hdf5 {
 
 /// Libhdf5 knows it as the H5FD_t that is its base.
-class ReadDriver : public H5FD_t {
+class Driver : public H5FD_t {
  public:
-  ReadDriver(int opened, const struct stat& status)
+  Driver(int opened, const struct stat& status)
       : H5FD_t{}, fd(opened), size(status.st_size), device(status.st_dev), inode(status.st_ino) {}
-  ReadDriver(const ReadDriver&) = delete;
-  ReadDriver& operator=(const ReadDriver&) = delete;
-  ~ReadDriver() { ::close(fd); }
+  Driver(const Driver&) = delete;
+  Driver& operator=(const Driver&) = delete;
+  ~Driver() { ::close(fd); }
 
   int fd;
-  std::int64_t size;
+  std::int64_t size;       ///< what libhdf5 believes, once a write has failed
+  int write_failure = 0;   ///< the first one's errno
   dev_t device;
   ino_t inode;
   haddr_t end_of_allocation = 0;
@@ -42,23 +43,27 @@ class ReadDriver : public H5FD_t {
 
 namespace {
 
-ReadDriver& self(H5FD_t* file) { return *static_cast<ReadDriver*>(file); }
-const ReadDriver& self(const H5FD_t* file) { return *static_cast<const ReadDriver*>(file); }
+Driver& self(H5FD_t* file) { return *static_cast<Driver*>(file); }
+const Driver& self(const H5FD_t* file) { return *static_cast<const Driver*>(file); }
 
 H5FD_t* open_file(const char* name, unsigned flags, hid_t /*access*/, haddr_t /*max_address*/) {
-  if ((flags & H5F_ACC_RDWR) != 0) return nullptr;
-  const int fd = ::open(name, O_RDONLY | O_CLOEXEC);
+  int how = O_CLOEXEC | ((flags & H5F_ACC_RDWR) != 0 ? O_RDWR : O_RDONLY);
+  if ((flags & H5F_ACC_CREAT) != 0) how |= O_CREAT;
+  if ((flags & H5F_ACC_EXCL) != 0) how |= O_EXCL;
+  if ((flags & H5F_ACC_TRUNC) != 0) how |= O_TRUNC;
+  constexpr mode_t permissions = 0666;  // less the user's mask
+  const int fd = ::open(name, how, permissions);
   if (fd < 0) return nullptr;
   struct stat status {};
   if (::fstat(fd, &status) != 0) {
     ::close(fd);
     return nullptr;
   }
-  return std::make_unique<ReadDriver>(fd, status).release();
+  return std::make_unique<Driver>(fd, status).release();
 }
 
 herr_t close_file(H5FD_t* file) {
-  const std::unique_ptr<ReadDriver> closing(&self(file));
+  const std::unique_ptr<Driver> closing(&self(file));
   return 0;
 }
 
@@ -95,7 +100,7 @@ herr_t get_handle(H5FD_t* file, hid_t /*access*/, void** handle) {
 herr_t read(H5FD_t* file, H5FD_mem_t type, hid_t /*transfer*/, haddr_t address, std::size_t size,
             void* to) {
   const Extent extent{static_cast<std::int64_t>(address), static_cast<std::int64_t>(size)};
-  ReadDriver& driver = self(file);
+  Driver& driver = self(file);
   if (type == H5FD_MEM_DRAW && driver.note != nullptr) {
     *driver.note = extent;
     return 0;
@@ -112,9 +117,36 @@ herr_t read(H5FD_t* file, H5FD_mem_t type, hid_t /*transfer*/, haddr_t address, 
   }
 }
 
-herr_t write(H5FD_t* /*file*/, H5FD_mem_t /*type*/, hid_t /*transfer*/, haddr_t /*address*/,
-             std::size_t /*size*/, const void* /*from*/) {
-  return -1;
+herr_t write(H5FD_t* file, H5FD_mem_t /*type*/, hid_t /*transfer*/, haddr_t address,
+             std::size_t size, const void* from) {
+  Driver& driver = self(file);
+  const auto* at = static_cast<const std::byte*>(from);
+  auto offset = static_cast<std::int64_t>(address);
+  std::size_t left = size;
+  while (left > 0 && driver.write_failure == 0) {
+    const ssize_t put = ::pwrite(driver.fd, at, left, offset);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) {
+      driver.write_failure = put < 0 ? errno : ENOSPC;
+      break;
+    }
+    at += put;
+    offset += put;
+    left -= static_cast<std::size_t>(put);
+  }
+  driver.size = std::max(driver.size, static_cast<std::int64_t>(address + size));
+  return 0;
+}
+
+herr_t truncate(H5FD_t* file, hid_t /*transfer*/, hbool_t /*closing*/) {
+  Driver& driver = self(file);
+  const auto wanted = static_cast<std::int64_t>(driver.end_of_allocation);
+  if (driver.size == wanted) return 0;
+  if (driver.write_failure == 0 && ::ftruncate(driver.fd, wanted) != 0) {
+    driver.write_failure = errno;
+  }
+  driver.size = wanted;
+  return 0;
 }
 
 hid_t driver_id() {
@@ -124,7 +156,7 @@ hid_t driver_id() {
     definition.version = H5FD_CLASS_VERSION;
     definition.value = static_cast<H5FD_class_value_t>(600);  // from the range for applications
 #endif
-    definition.name = "cellmill_read";
+    definition.name = "cellmill";
     definition.maxaddr = static_cast<haddr_t>(std::numeric_limits<std::int64_t>::max());
     definition.fc_degree = H5F_CLOSE_WEAK;
     definition.open = open_file;
@@ -137,6 +169,7 @@ hid_t driver_id() {
     definition.get_handle = get_handle;
     definition.read = read;
     definition.write = write;
+    definition.truncate = truncate;
     for (H5FD_mem_t& kind : definition.fl_map) kind = H5FD_MEM_DEFAULT;
     return H5FDregister(&definition);
   }();
@@ -145,22 +178,35 @@ hid_t driver_id() {
 
 }  // namespace
 
-hid_t make_read_access() {
+hid_t make_access() {
   const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
   if (access >= 0) H5Pset_driver(access, driver_id(), nullptr);
   return access;
 }
 
-ReadDriver* read_driver(hid_t file) {
+Driver* driver_of(hid_t file) {
   void* handle = nullptr;
   return H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 ? nullptr
-                                                           : static_cast<ReadDriver*>(handle);
+                                                           : static_cast<Driver*>(handle);
 }
 
-int descriptor(const ReadDriver& driver) { return driver.fd; }
-std::int64_t file_size(const ReadDriver& driver) { return driver.size; }
+int descriptor(const Driver& driver) { return driver.fd; }
+std::int64_t file_size(const Driver& driver) { return driver.size; }
 
-std::optional<ChunkPlace> locate(ReadDriver& driver, hid_t dataset, const hsize_t* corner) {
+void check_written(const Driver& driver) {
+  if (driver.write_failure == 0) return;
+  throw io_error("can't be written: " + std::generic_category().message(driver.write_failure));
+}
+
+void reserve_space(Driver& driver) {
+  if (driver.write_failure == 0 && ::fallocate(driver.fd, 0, 0, driver.size) != 0 &&
+      (errno == ENOSPC || errno == EDQUOT)) {
+    driver.write_failure = errno;
+  }
+  check_written(driver);
+}
+
+std::optional<ChunkPlace> locate(Driver& driver, hid_t dataset, const hsize_t* corner) {
   ChunkPlace place;
   std::byte unused{};
   driver.note = &place.extent;

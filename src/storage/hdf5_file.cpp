@@ -50,7 +50,7 @@ void check_readable(const fs::path& path) {
 /// Object headers of HDF5 1.8, which every h5py reads, may hold attributes above 64 KB (the
 /// column-order of thousands of columns); older ones may not, newer ones gain nothing here.
 hid_t make_write_access() {
-  const hid_t access = H5Pcreate(H5P_FILE_ACCESS);
+  const hid_t access = make_access();
   if (access >= 0) H5Pset_libver_bounds(access, H5F_LIBVER_V18, H5F_LIBVER_LATEST);
   return access;
 }
@@ -69,18 +69,29 @@ hid_t open_file(const fs::path& path, OpenMode mode, hid_t access) {
 
 }  // namespace
 
-File::File(const fs::path& path, OpenMode mode) : name_(path.filename().string()) {
+File::File(const fs::path& path, OpenMode mode) : name_(path.filename().string()), mode_(mode) {
   if (mode != OpenMode::create) check_readable(path);
   if (mode == OpenMode::create && fs::exists(path)) {
     throw input_error(path.string() + ": exists already");
   }
   const Lock lock;
   register_filters();
-  const Handle access = checked(mode == OpenMode::read ? make_read_access() : make_write_access(),
+  const Handle access = checked(mode == OpenMode::read ? make_access() : make_write_access(),
                                 H5Pclose, Error::Kind::io, path.string());
   id_ = Handle(open_file(path, mode, access.get()), H5Fclose);
   if (!id_.valid()) throw open_error(path, last_message());
-  if (mode == OpenMode::read) reader_ = read_driver(id_.get());
+  driver_ = driver_of(id_.get());
+  check_written();
+}
+
+void File::check_written() const {
+  with_context(name_, [&] { hdf5::check_written(*driver_); });
+}
+
+void File::flush() {
+  const Lock lock;
+  check(H5Fflush(id_.get(), H5F_SCOPE_LOCAL), Error::Kind::io, name_);
+  with_context(name_, [&] { reserve_space(*driver_); });
 }
 
 std::string File::location_of(const std::string& path) const {

@@ -23,12 +23,18 @@ class File {
   [[nodiscard]] std::string location_of(const std::string& path) const;
   /// How to locate and read raw bytes; null in a file open for writing, whose bytes may not be on
   /// disk yet.
-  [[nodiscard]] ReadDriver* reader() const { return reader_; }
+  [[nodiscard]] Driver* reader() const { return mode_ == OpenMode::read ? driver_ : nullptr; }
+  /// To be called after whatever writes: libhdf5 itself never notices that a write failed.
+  /// \throws Error(io) with the system's reason
+  void check_written() const;
+  /// Everything is handed to the system, and has its space there. \throws Error(io)
+  void flush();
 
  private:
   std::string name_;
   Handle id_;
-  ReadDriver* reader_ = nullptr;
+  OpenMode mode_;
+  Driver* driver_ = nullptr;
 };
 
 /// Properties of new links: the groups on the way to them are made, names are UTF-8. Call under the

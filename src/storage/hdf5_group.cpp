@@ -87,6 +87,7 @@ class FileGroup final : public Group {
     const Handle links = make_links();
     (void)checked(H5Gcreate2(file_->id(), path.c_str(), links.get(), H5P_DEFAULT, H5P_DEFAULT),
                   H5Gclose, Error::Kind::io, file_->location_of(path));
+    file_->check_written();
     return std::make_unique<FileGroup>(file_, path);
   }
 
@@ -107,12 +108,10 @@ class FileGroup final : public Group {
     const Lock lock;
     const Handle object = open_object(path, Error::Kind::io);
     with_context(file_->location_of(path), [&] { write_attributes(object.get(), attributes); });
+    file_->check_written();
   }
 
-  void flush() override {
-    const Lock lock;
-    check(H5Fflush(file_->id(), H5F_SCOPE_LOCAL), Error::Kind::io, file_->name());
-  }
+  void flush() override { file_->flush(); }
 
  private:
   /// A name in this group as a path from the root, without a slash in front.

@@ -54,6 +54,7 @@ class DatasetWriter : public ArrayWriter {
       check_rows(range);
       write_checked(range, rows);
     });
+    file_->check_written();
   }
 
   void write_strings(std::int64_t first_row, const Strings& rows) override {
@@ -64,6 +65,7 @@ class DatasetWriter : public ArrayWriter {
       check_rows({first_row, first_row + rows.size()});
       hdf5::write_strings(dataset_.get(), first_row, rows);
     });
+    file_->check_written();
   }
 
  protected:
@@ -244,6 +246,7 @@ std::unique_ptr<ArrayWriter> create_array(std::shared_ptr<File> file, const std:
                           creation.get(), H5P_DEFAULT),
                H5Dclose);
   });
+  file->check_written();
   return make_writer(std::move(file), std::move(dataset), location);
 }
 

@@ -79,9 +79,6 @@ AtomicOutput::AtomicOutput(fs::path final_path, IfExists if_exists)
 AtomicOutput::~AtomicOutput() {
   if (committed_) return;
   std::error_code ignored;  // destructors don't throw; the name says that it is partial
-  // On a full disk a file that HDF5 could not close still holds its space, and HDF5 would fail on
-  // it once more, fatally, when MPI ends: give the space back first.
-  if (fs::is_regular_file(partial_, ignored)) fs::resize_file(partial_, 0, ignored);
   fs::remove_all(partial_, ignored);
 }
 

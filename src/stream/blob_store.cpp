@@ -87,12 +87,13 @@ BlobStore::BlobStore(std::int64_t count, std::shared_ptr<ScratchFile> scratch, W
       budget_(budget),
       memory_left_(memory_share) {}
 
-void BlobStore::put(std::int64_t block, std::vector<std::byte> bytes) {
+void BlobStore::put(std::int64_t block, RawVector<std::byte> bytes) {
   Block& at = blocks_[static_cast<std::size_t>(block)];
   const auto size = static_cast<std::int64_t>(bytes.size());
   at.bytes = size;
   if (memory_left_.fetch_sub(size) >= size && budget_.fits(size)) {
     at.reserved = budget_.reserve(size, "the cache of kept genes");
+    bytes.shrink_to_fit();  // packing leaves room behind
     at.data = std::move(bytes);
     at.where = Block::Where::memory;
     return;
@@ -117,16 +118,17 @@ std::int64_t BlobStore::size(std::int64_t block) const {
   return has(block) ? blocks_[static_cast<std::size_t>(block)].bytes : 0;
 }
 
-std::vector<std::byte> BlobStore::get(std::int64_t block) const {
+RawVector<std::byte> BlobStore::get(std::int64_t block) const {
   const Block& at = blocks_[static_cast<std::size_t>(block)];
   if (at.where == Block::Where::memory) return at.data;
-  std::vector<std::byte> bytes(static_cast<std::size_t>(at.bytes));
+  RawVector<std::byte> bytes(static_cast<std::size_t>(at.bytes));
   scratch_->read(at.offset, bytes);
   return bytes;
 }
 
 void BlobStore::clear() {
   for (Block& block : blocks_) block = Block{};
+  scratch_.reset();
 }
 
 }  // namespace cellmill

@@ -1,11 +1,22 @@
 #include "cellmill/stream/packed_rows.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstring>
 #include <limits>
+#include <type_traits>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/stream/transforms.hpp"
+
+// Integer work only, so the same bits from both.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
+    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define CELLMILL_CLONES __attribute__((target_clones("avx2", "default")))
+#else
+#define CELLMILL_CLONES
+#endif
 
 namespace cellmill {
 namespace {
@@ -22,14 +33,6 @@ struct Header {
   std::int64_t index_bytes = 0;
   std::int64_t first_row = 0;
 };
-
-/// The four-bit field of a value: itself for 1…15, else the exception mark. No branch, so that
-/// loops over it vectorise; only numbers in range reach the cast (NaN fails the comparison).
-inline std::uint8_t field_of(float value) {
-  const float near = value >= 1.0F && value <= 15.0F ? value : 0.0F;
-  const auto whole = static_cast<std::int32_t>(near);
-  return static_cast<float>(whole) == near ? static_cast<std::uint8_t>(whole) : exception_field;
-}
 
 /// The parts of packed bytes, checked against each other.
 struct Parts {
@@ -71,10 +74,10 @@ Parts parts_of(std::span<const std::byte> packed) {
   }
   parts.lengths = packed.data() + sizeof(Header);
   const std::byte* at = parts.lengths + h.rows * 4;
-  parts.index = reinterpret_cast<const std::uint8_t*>(at);
-  at += h.index_bytes;
   parts.fields = reinterpret_cast<const std::uint8_t*>(at);
-  parts.exceptions = at + (h.nnz + 1) / 2;
+  at += (h.nnz + 1) / 2;
+  parts.index = reinterpret_cast<const std::uint8_t*>(at);
+  parts.exceptions = at + h.index_bytes;
   std::int64_t total = 0;
   for (std::int64_t row = 0; row < h.rows; ++row) total += parts.length(row);
   if (total != h.nnz) damaged();
@@ -128,27 +131,29 @@ inline void for_each_column(const std::uint8_t*& at, const std::uint8_t* end, st
 }
 
 /// Index bytes of a row. `to` has room for a byte each column and one for every 255 columns of the
-/// matrix, and 16 more.
-std::uint8_t* pack_columns(std::span<const std::int32_t> columns, std::uint8_t* to) {
-  constexpr std::size_t block = 16;
+/// matrix, and `steps_together` more.
+constexpr std::size_t steps_together = 32;
+
+CELLMILL_CLONES std::uint8_t* pack_columns(const std::int32_t* columns, std::size_t count,
+                                           std::uint8_t* to) {
   std::int32_t previous = -1;
   std::size_t k = 0;
-  while (k < columns.size()) {
-    if (k > 0 && columns.size() - k >= block) {
-      std::int32_t largest = 0;
-      for (std::size_t i = 0; i < block; ++i) {
-        const std::int32_t step = columns[k + i] - columns[k + i - 1];
-        largest = std::max(largest, step);
+  while (k < count) {
+    if (k > 0 && count - k >= steps_together) {
+      std::uint32_t far = 0;
+      for (std::size_t i = 0; i < steps_together; ++i) {
+        const auto step = static_cast<std::uint32_t>(columns[k + i] - columns[k + i - 1]);
+        far |= step;
         to[i] = static_cast<std::uint8_t>(step);
       }
-      if (largest <= far_step) {
-        to += block;
-        k += block;
+      if (far <= far_step) {
+        to += steps_together;
+        k += steps_together;
         previous = columns[k - 1];
         continue;
       }
     }
-    const std::size_t stop = std::min(columns.size(), k + block);
+    const std::size_t stop = std::min(count, k + steps_together);
     for (; k < stop; ++k) {
       std::int32_t step = columns[k] - previous;
       for (; step > far_step; step -= far_step) *to++ = 0;
@@ -159,51 +164,93 @@ std::uint8_t* pack_columns(std::span<const std::int32_t> columns, std::uint8_t* 
   return to;
 }
 
+constexpr std::size_t fields_together = 32;
+
+/// Fields of up to `fields_together` values: the value itself for 1…15, else the exception mark.
+/// Adding 2²³ leaves a whole number in a float's low bits; comparing as integers lets the loop
+/// vectorise. \returns whether there is an exception
+template <class Count>
+[[gnu::always_inline]] inline bool make_fields(const float* values, Count count,
+                                               std::uint8_t* field) {
+  constexpr float whole_in_low_bits = 8388608.0F;
+  std::uint32_t exceptions = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    const float shifted = values[i] + whole_in_low_bits;
+    const std::uint32_t whole = std::bit_cast<std::uint32_t>(shifted) -
+                                std::bit_cast<std::uint32_t>(whole_in_low_bits);
+    const auto back = std::bit_cast<std::uint32_t>(shifted - whole_in_low_bits);
+    const bool same = back == std::bit_cast<std::uint32_t>(values[i]);
+    const std::uint32_t kept = same && whole < 16 ? whole : exception_field;
+    exceptions |= static_cast<std::uint32_t>(kept == exception_field);
+    field[i] = static_cast<std::uint8_t>(kept);
+  }
+  return exceptions != 0;
+}
+
+/// Half bytes of all values; those that don't fit go to `exceptions`.
+CELLMILL_CLONES void pack_values(const float* values, std::size_t count, std::uint8_t* to,
+                                 RawVector<float>& exceptions) {
+  std::array<std::uint8_t, fields_together> field{};
+  for (std::size_t k = 0; k < count; k += fields_together) {
+    const std::size_t left = count - k;
+    // The constant count lets the compiler unroll.
+    const bool some =
+        left >= fields_together
+            ? make_fields(values + k, std::integral_constant<std::size_t, fields_together>{},
+                          field.data())
+            : make_fields(values + k, left, field.data());
+    const std::size_t here = std::min(left, fields_together);
+    if (some) {
+      for (std::size_t i = 0; i < here; ++i) {
+        if (field[i] == exception_field) exceptions.push_back(values[k + i]);
+      }
+    }
+    if (here < fields_together) std::fill(field.begin() + here, field.end(), exception_field);
+    for (std::size_t i = 0; i < (here + 1) / 2; ++i) {
+      to[k / 2 + i] = static_cast<std::uint8_t>(field[2 * i] | field[2 * i + 1] << 4U);
+    }
+  }
+}
+
 }  // namespace
 
-std::vector<std::byte> pack_rows(const CsrChunk& rows) {
+Packed pack_rows(const CsrChunk& rows) {
   Header header;
   header.rows = rows.n_rows();
   header.nnz = rows.nnz();
   header.first_row = rows.first_row;
+  const auto n_rows = static_cast<std::size_t>(header.rows);
   const auto nnz = static_cast<std::size_t>(header.nnz);
+  const std::size_t fields = (nnz + 1) / 2;
+  const std::size_t most_index_bytes =
+      nnz + n_rows * static_cast<std::size_t>(rows.n_cols / far_step + 1) + steps_together;
 
-  // The parts' sizes are only known once they are made: they are made apart, then put together.
-  RawVector<std::uint8_t> index(
-      nnz + static_cast<std::size_t>(header.rows * (rows.n_cols / far_step + 1)) + 16);
-  std::uint8_t* index_end = index.data();
-  for (std::int64_t row = 0; row < header.rows; ++row) {
-    const auto begin = static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row)]);
-    const auto end = static_cast<std::size_t>(rows.indptr[static_cast<std::size_t>(row) + 1]);
-    index_end = pack_columns(std::span(rows.indices).subspan(begin, end - begin), index_end);
-  }
-  header.index_bytes = index_end - index.data();
-
-  RawVector<std::uint8_t> field(nnz + 1);
-  for (std::size_t k = 0; k < nnz; ++k) field[k] = field_of(rows.values[k]);
-  field[nnz] = 0;
-  header.exceptions = std::count(field.begin(), field.begin() + header.nnz, exception_field);
-
-  std::vector<std::byte> packed(
-      sizeof(Header) + static_cast<std::size_t>(header.rows * 4 + header.index_bytes +
-                                                (header.nnz + 1) / 2 + header.exceptions * 4));
-  std::memcpy(packed.data(), &header, sizeof(Header));
+  Packed packed(sizeof(Header) + n_rows * sizeof(std::uint32_t) + fields + most_index_bytes);
   std::byte* at = packed.data() + sizeof(Header);
-  for (std::size_t row = 0; row < static_cast<std::size_t>(header.rows); ++row) {
+  for (std::size_t row = 0; row < n_rows; ++row) {
     const auto length = static_cast<std::uint32_t>(rows.indptr[row + 1] - rows.indptr[row]);
-    std::memcpy(at, &length, 4);
-    at += 4;
+    std::memcpy(at, &length, sizeof(length));
+    at += sizeof(length);
   }
-  std::memcpy(at, index.data(), static_cast<std::size_t>(header.index_bytes));
-  at += header.index_bytes;
-  for (std::size_t k = 0; k < nnz; k += 2) {
-    at[k / 2] = static_cast<std::byte>(field[k] | field[k + 1] << 4U);
+  RawVector<float> exceptions;
+  pack_values(rows.values.data(), nnz, reinterpret_cast<std::uint8_t*>(at), exceptions);
+  at += fields;
+  auto* index = reinterpret_cast<std::uint8_t*>(at);
+  std::uint8_t* index_end = index;
+  for (std::size_t row = 0; row < n_rows; ++row) {
+    const auto begin = static_cast<std::size_t>(rows.indptr[row]);
+    const auto end = static_cast<std::size_t>(rows.indptr[row + 1]);
+    index_end = pack_columns(rows.indices.data() + begin, end - begin, index_end);
   }
-  at += (header.nnz + 1) / 2;
-  for (std::size_t k = 0; k < nnz && header.exceptions > 0; ++k) {
-    if (field[k] != exception_field) continue;
-    std::memcpy(at, &rows.values[k], 4);
-    at += 4;
+  header.index_bytes = index_end - index;
+  header.exceptions = static_cast<std::int64_t>(exceptions.size());
+  const std::size_t before_exceptions =
+      static_cast<std::size_t>(at - packed.data()) + static_cast<std::size_t>(header.index_bytes);
+  packed.resize(before_exceptions + exceptions.size() * sizeof(float));
+  std::memcpy(packed.data(), &header, sizeof(Header));
+  if (!exceptions.empty()) {
+    std::memcpy(packed.data() + before_exceptions, exceptions.data(),
+                exceptions.size() * sizeof(float));
   }
   return packed;
 }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cellmill/core/memory.hpp"
+#include "cellmill/core/raw_vector.hpp"
 
 namespace cellmill {
 
@@ -57,10 +58,11 @@ class BlobStore {
 
   /// Whether put() has anywhere to put a block; if not, packing it is for nothing.
   [[nodiscard]] bool keeps() const { return (scratch_ != nullptr && !full_) || memory_left_ > 0; }
-  void put(std::int64_t block, std::vector<std::byte> bytes);
+  void put(std::int64_t block, RawVector<std::byte> bytes);
   [[nodiscard]] bool has(std::int64_t block) const;
   [[nodiscard]] std::int64_t size(std::int64_t block) const;  ///< bytes; 0 if dropped
-  [[nodiscard]] std::vector<std::byte> get(std::int64_t block) const;
+  [[nodiscard]] RawVector<std::byte> get(std::int64_t block) const;
+  /// Forgets all blocks and lets go of the scratch file; nothing more can be put.
   void clear();
 
  private:
@@ -68,7 +70,7 @@ class BlobStore {
     enum class Where { nowhere, memory, file } where = Where::nowhere;
     std::int64_t offset = 0;
     std::int64_t bytes = 0;
-    std::vector<std::byte> data;
+    RawVector<std::byte> data;
     MemoryBudget::Reservation reserved;
   };
   std::vector<Block> blocks_;

@@ -3,9 +3,9 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
 
 #include "cellmill/anndata/csr_chunk.hpp"
+#include "cellmill/core/raw_vector.hpp"
 
 namespace cellmill {
 
@@ -14,10 +14,11 @@ namespace cellmill {
 /// float32.
 ///
 /// Layout, little-endian: header {magic, rows, nnz, exceptions, index bytes, first row}; u32 length
-/// of each row; index bytes (1…255: the next column is that far on; 0: 255 further, no value yet);
-/// half a byte a value (1…14; 0 is an exception), then the exceptions as float32 in order. Private
-/// to one run: not a file format.
-[[nodiscard]] std::vector<std::byte> pack_rows(const CsrChunk& rows);
+/// of each row; half a byte a value (1…15; 0 is an exception); index bytes (1…255: the next column
+/// is that far on; 0: 255 further, no value yet); the exceptions as float32 in order. Private to one
+/// run: not a file format.
+using Packed = RawVector<std::byte>;
+[[nodiscard]] Packed pack_rows(const CsrChunk& rows);
 
 /// About what pack_rows makes of a non-zero count, for budgets and estimates.
 inline constexpr double packed_bytes_per_nonzero = 1.75;

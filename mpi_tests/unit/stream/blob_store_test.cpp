@@ -9,8 +9,8 @@
 namespace cellmill {
 namespace {
 
-std::vector<std::byte> blob(std::size_t size, int fill) {
-  return std::vector<std::byte>(size, std::byte(fill));
+RawVector<std::byte> blob(std::size_t size, int fill) {
+  return RawVector<std::byte>(size, std::byte(fill));
 }
 
 TEST(BlobStore, FillsMemoryThenTheFile) {

@@ -126,14 +126,14 @@ TEST(PackedRows, TakeLessThanTwoBytesACount) {
 
 TEST(PackedRows, DamageIsNoticed) {
   const CsrChunk chunk = mixed();
-  const std::vector<std::byte> packed = pack_rows(chunk);
+  const RawVector<std::byte> packed = pack_rows(chunk);
   CsrChunk out;
   for (std::size_t cut : {std::size_t{0}, std::size_t{10}, packed.size() / 2, packed.size() - 1}) {
     EXPECT_THROW(unpack_rows(std::span(packed).first(cut), chunk.n_cols, out), Error) << cut;
   }
   for (std::size_t at = 0; at < 48; ++at) {  // every byte of the header but the first row's
     if (at >= 40) continue;
-    std::vector<std::byte> flipped = packed;
+    RawVector<std::byte> flipped = packed;
     flipped[at] ^= std::byte{0x40};
     EXPECT_THROW(unpack_rows(flipped, chunk.n_cols, out), Error) << at;
   }
