@@ -50,7 +50,8 @@ class BenchCommand : public Command {
 
   void add_options(CLI::App& app) override {
     app.description(
-        "limits: this machine's rates (inflate, blosc, copy, kernels, eigen-solve, MPI start).\n"
+        "limits: this machine's rates (inflate, blosc, copy, files, kernels, eigen-solve, MPI "
+        "start).\n"
         "pipeline: the main job as a multiple of what its parts cost at those rates, in the same "
         "run.");
     app.add_option("what", what_, "limits or pipeline")
@@ -73,7 +74,7 @@ class BenchCommand : public Command {
     const bool json = session.options.output == Output::json;
     const bool speaks = session.comm.rank() == 0;
     if (what_ == "limits") {
-      const MachineLimits limits = measure_limits(session.arena, session.mpi_start_seconds);
+      const MachineLimits limits = measure_limits(session.arena, folder_, session.mpi_start_seconds);
       if (speaks) std::cout << (json ? limits_json(limits).dump() + "\n" : limits_text(limits));
       return;
     }

@@ -10,7 +10,8 @@
 
 namespace cellmill {
 
-MachineLimits measure_limits(Arena& arena, double mpi_start_seconds) {
+MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder,
+                             double mpi_start_seconds) {
   const auto backend = make_cpu_backend();
   const KernelRateOptions kernels;
   MachineLimits limits;
@@ -18,6 +19,7 @@ MachineLimits measure_limits(Arena& arena, double mpi_start_seconds) {
   limits.inflate_bytes = inflate_rate(arena);
   limits.blosc_bytes = blosc_rate(arena);
   limits.copy_bytes = copy_rate(arena);
+  limits.file = file_rates(arena, folder);
   limits.moments_cells = moments_rate(arena, kernels);
   limits.gram_cells = gram_rate(arena, *backend, kernels);
   limits.projection_cells = projection_rate(arena, *backend, kernels);
@@ -39,7 +41,9 @@ std::string limits_text(const MachineLimits& limits) {
   };
   line("inflate (gzip counts)", bytes(limits.inflate_bytes));
   line("blosc-lz4 (counts)", bytes(limits.blosc_bytes));
-  line("copy", bytes(limits.copy_bytes));
+  line("copy (memory)", bytes(limits.copy_bytes));
+  line("copy into a new file", bytes(limits.file.write_bytes));
+  line("copy out of it", bytes(limits.file.read_bytes));
   line("per-gene sums (1,750 non-zeros)", cells(limits.moments_cells));
   line("Gram matrix (2,304 genes)", cells(limits.gram_cells));
   line("projection (300 components)", cells(limits.projection_cells));
@@ -53,6 +57,8 @@ nlohmann::json limits_json(const MachineLimits& limits) {
           {"inflate_bytes_per_second", limits.inflate_bytes},
           {"blosc_bytes_per_second", limits.blosc_bytes},
           {"copy_bytes_per_second", limits.copy_bytes},
+          {"file_write_bytes_per_second", limits.file.write_bytes},
+          {"file_read_bytes_per_second", limits.file.read_bytes},
           {"moments_cells_per_second", limits.moments_cells},
           {"gram_cells_per_second", limits.gram_cells},
           {"projection_cells_per_second", limits.projection_cells},

@@ -1,9 +1,10 @@
 #pragma once
 
-#include <cstdint>
+#include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
 
+#include "cellmill/bench/file_rates.hpp"
 #include "cellmill/core/parallel.hpp"
 
 namespace cellmill {
@@ -15,6 +16,7 @@ struct MachineLimits {
   double inflate_bytes = 0;      ///< gzip counts, decoded bytes a second
   double blosc_bytes = 0;        ///< blosc-lz4 counts, decoded bytes a second
   double copy_bytes = 0;         ///< memcpy, bytes a second
+  FileRates file;                ///< of the folder that was given
   double moments_cells = 0;      ///< raw counts (1,750 non-zeros a cell), cells a second
   double gram_cells = 0;         ///< 2,304 genes, 161 non-zeros a cell
   double projection_cells = 0;   ///< the same cells to 300 components
@@ -22,7 +24,9 @@ struct MachineLimits {
   double mpi_start_seconds = 0;  ///< what MPI_Init took in this process; 0 without MPI
 };
 
-[[nodiscard]] MachineLimits measure_limits(Arena& arena, double mpi_start_seconds);
+/// \param folder where files would be written
+[[nodiscard]] MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder,
+                                           double mpi_start_seconds);
 
 [[nodiscard]] std::string limits_text(const MachineLimits& limits);
 [[nodiscard]] nlohmann::json limits_json(const MachineLimits& limits);
