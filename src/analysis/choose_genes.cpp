@@ -82,6 +82,7 @@ ChosenGenes choose(const RunContext& run, const Counts& counts,
     const GeneMoments moments =
         log_data ? moments_of(log_sums[batch], 1.0, genes)
                  : moments_of(counts.batches[batch], counts.target_sums[batch], genes);
+    hvg.batch = run.inputs.batches[batch];
     chosen.of_batch.push_back(with_context(run.inputs.batches[batch], [&] {
       return spread(highly_variable_genes(moments, hvg), genes, run.inputs.n_genes());
     }));

@@ -143,16 +143,17 @@ std::vector<double> normalise_dispersions(std::span<const double> means,
 }
 
 /// The n-th largest that is not NaN; NaN (which nothing reaches) if there is none.
-double cutoff_for_top(std::span<const double> normalised, std::int32_t n_top_genes) {
+double cutoff_for_top(std::span<const double> normalised, const HvgOptions& options) {
   std::vector<double> present;
   std::copy_if(normalised.begin(), normalised.end(), std::back_inserter(present),
                [](double value) { return !std::isnan(value); });
-  auto n = static_cast<std::size_t>(n_top_genes);
+  auto n = static_cast<std::size_t>(options.n_top_genes);
   if (n > present.size()) {
-    log_warning(fmt::format(
-        "highly variable genes: {} were asked for, {} genes have a normalised dispersion; all of "
-        "these are taken",
-        n_top_genes, present.size()));
+    log_warning(
+        fmt::format("{}highly variable genes: {} were asked for, {} genes have a normalised "
+                    "dispersion; all of these are taken",
+                    options.batch.empty() ? "" : options.batch + ": ", options.n_top_genes,
+                    present.size()));
     n = present.size();
   }
   if (n == 0) return kNan;
@@ -235,7 +236,7 @@ HvgResult highly_variable_genes(const GeneMoments& moments, const HvgOptions& op
 
   // Compared in double: in float, where they are stored, genes near the cutoff could tie.
   const std::vector<double> normalised = normalise_dispersions(means, dispersions, options);
-  const double cutoff = cutoff_for_top(normalised, options.n_top_genes);
+  const double cutoff = cutoff_for_top(normalised, options);
   for (std::size_t i = 0; i < genes.size(); ++i) {
     result.means[genes[i]] = means[i];
     result.dispersions[genes[i]] = dispersions[i];

@@ -11,6 +11,7 @@
 #include <unordered_map>
 #include <utility>
 
+#include "cellmill/anndata/paths.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
 #include "cellmill/core/text.hpp"
@@ -116,7 +117,7 @@ RunInputs open_inputs(const RunOptions& options, int rank) {
   for (const auto& path : options.plates) {
     Plate plate;
     plate.data = AnnData::open(path);
-    plate.name = path.stem().string();
+    plate.name = plate_label(path);
     if (!names.insert(plate.name).second) {
       throw input_error(fmt::format(
           "two plates are named {}: the file names must differ, because obs['{}'] holds them",

@@ -23,6 +23,7 @@ struct HvgOptions {
   std::int32_t n_top_genes = 2000;  ///< Ties with the last one are all taken, as scanpy does.
   std::int32_t n_bins = 20;         ///< Bins of mean expression; seurat only.
   EmptyGenes empty_genes = EmptyGenes::keep;
+  std::string batch = {};  ///< whose cells they are, for the warning; empty: one batch only
 };
 
 /// Mean and variance (ddof 1) of each gene over the cells of one batch: of the normalised counts

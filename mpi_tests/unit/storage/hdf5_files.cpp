@@ -1,6 +1,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <sys/resource.h>
+
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -185,6 +188,54 @@ TEST_F(Hdf5File, UnknownCodecsAreRefused) {
   spec.codec = "brotli";
   EXPECT_THAT(error_of([&] { (void)create()->create_array("x", spec); }).what(),
               HasSubstr("HDF5 has no codec 'brotli'"));
+}
+
+/// No file of this process may grow beyond `bytes`, as on a full disk, while this lives.
+class SmallDisk {
+ public:
+  explicit SmallDisk(rlim_t bytes) : before_signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit small{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+  ~SmallDisk() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, before_signal_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*before_signal_)(int);
+};
+
+TEST_F(Hdf5File, AWriteThatFailsIsToldAndTheFileStillCloses) {
+  const std::vector<float> values(100'000, 1.5F);
+  ArraySpec spec;
+  spec.shape = {100'000};
+  spec.codec = "none";
+  const auto root = create();
+  const auto writer = root->create_array("X/data", spec);
+  {
+    const SmallDisk disk(100'000);
+    const Error error =
+        error_of([&] { writer->write_rows(0, std::as_bytes(std::span(values))); });
+    EXPECT_EQ(error.kind(), Error::Kind::io);
+    EXPECT_THAT(error.what(), HasSubstr("plate.h5ad: can't be written: File too large"));
+  }
+  // Once something is lost the file stays failed, and says so to whoever would commit it.
+  EXPECT_THAT(error_of([&] { root->flush(); }).what(), HasSubstr("File too large"));
+}
+
+TEST_F(Hdf5File, FailedMetadataAreToldAtTheLatestByFlush) {
+  const auto root = create();
+  const SmallDisk disk(0);
+  const Error error = error_of([&] {
+    for (int i = 0; i < 1000; ++i) root->create_group("group" + std::to_string(i));
+    root->flush();
+  });
+  EXPECT_EQ(error.kind(), Error::Kind::io);
 }
 
 }  // namespace
