@@ -74,7 +74,8 @@ class BenchCommand : public Command {
     const bool json = session.options.output == Output::json;
     const bool speaks = session.comm.rank() == 0;
     if (what_ == "limits") {
-      const MachineLimits limits = measure_limits(session.arena, folder_, session.mpi_start_seconds);
+      const MachineLimits limits =
+          measure_limits(session.arena, folder_, session.mpi_start_seconds);
       if (speaks) std::cout << (json ? limits_json(limits).dump() + "\n" : limits_text(limits));
       return;
     }

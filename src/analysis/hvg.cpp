@@ -149,11 +149,10 @@ double cutoff_for_top(std::span<const double> normalised, const HvgOptions& opti
                [](double value) { return !std::isnan(value); });
   auto n = static_cast<std::size_t>(options.n_top_genes);
   if (n > present.size()) {
-    log_warning(
-        fmt::format("{}highly variable genes: {} were asked for, {} genes have a normalised "
-                    "dispersion; all of these are taken",
-                    options.batch.empty() ? "" : options.batch + ": ", options.n_top_genes,
-                    present.size()));
+    log_warning(fmt::format(
+        "{}highly variable genes: {} were asked for, {} genes have a normalised "
+        "dispersion; all of these are taken",
+        options.batch.empty() ? "" : options.batch + ": ", options.n_top_genes, present.size()));
     n = present.size();
   }
   if (n == 0) return kNan;

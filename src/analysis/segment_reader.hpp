@@ -42,7 +42,7 @@ class SegmentReader {
   /// A segment's bytes as they were stored.
   struct Bytes {
     enum class From { plate, cache, small } from = From::plate;
-    FetchedRows rows;               ///< from the plate
+    FetchedRows rows;             ///< from the plate
     RawVector<std::byte> packed;  ///< from elsewhere
     [[nodiscard]] std::int64_t bytes() const {
       return from == From::plate ? rows.encoded_bytes() : static_cast<std::int64_t>(packed.size());

@@ -33,8 +33,8 @@ class Driver : public H5FD_t {
   ~Driver() { ::close(fd); }
 
   int fd;
-  std::int64_t size;       ///< what libhdf5 believes, once a write has failed
-  int write_failure = 0;   ///< the first one's errno
+  std::int64_t size;      ///< what libhdf5 believes, once a write has failed
+  int write_failure = 0;  ///< the first one's errno
   dev_t device;
   ino_t inode;
   haddr_t end_of_allocation = 0;
@@ -186,8 +186,7 @@ hid_t make_access() {
 
 Driver* driver_of(hid_t file) {
   void* handle = nullptr;
-  return H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 ? nullptr
-                                                           : static_cast<Driver*>(handle);
+  return H5Fget_vfd_handle(file, H5P_DEFAULT, &handle) < 0 ? nullptr : static_cast<Driver*>(handle);
 }
 
 int descriptor(const Driver& driver) { return driver.fd; }

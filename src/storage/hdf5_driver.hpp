@@ -19,8 +19,8 @@ struct Extent {
 ///   by index and by coordinate alike), but reads a chunk after one descent of the index. So
 ///   `locate` has it read the chunk, and the driver, instead of reading, notes where it would have.
 /// - A file that libhdf5 fails to write it can't close either, and crashes on it at exit. So the
-///   driver keeps the first failure to itself, swallows what is written after it, and `check_written`
-///   throws it.
+///   driver keeps the first failure to itself, swallows what is written after it, and
+///   `check_written` throws it.
 class Driver;
 
 /// A file access property list that opens files with the driver. Call under the Lock.
@@ -36,9 +36,9 @@ class Driver;
 /// \throws Error(io) with the system's reason if something could not be written
 void check_written(const Driver& driver);
 
-/// Takes the disk space of all that was allocated in the file, so that a disk which can't hold it is
-/// known before hours are spent on filling it. Where the file system can't reserve, nothing happens.
-/// Call under the Lock after a flush. \throws Error(io) if there is not enough space
+/// Takes the disk space of all that was allocated in the file, so that a disk which can't hold it
+/// is known before hours are spent on filling it. Where the file system can't reserve, nothing
+/// happens. Call under the Lock after a flush. \throws Error(io) if there is not enough space
 void reserve_space(Driver& driver);
 
 /// Where the chunk of `dataset` lies that begins at `corner`, and which of its filters were

@@ -176,8 +176,8 @@ template <class Count>
   std::uint32_t exceptions = 0;
   for (std::size_t i = 0; i < count; ++i) {
     const float shifted = values[i] + whole_in_low_bits;
-    const std::uint32_t whole = std::bit_cast<std::uint32_t>(shifted) -
-                                std::bit_cast<std::uint32_t>(whole_in_low_bits);
+    const std::uint32_t whole =
+        std::bit_cast<std::uint32_t>(shifted) - std::bit_cast<std::uint32_t>(whole_in_low_bits);
     const auto back = std::bit_cast<std::uint32_t>(shifted - whole_in_low_bits);
     const bool same = back == std::bit_cast<std::uint32_t>(values[i]);
     const std::uint32_t kept = same && whole < 16 ? whole : exception_field;

@@ -15,8 +15,8 @@ namespace cellmill {
 ///
 /// Layout, little-endian: header {magic, rows, nnz, exceptions, index bytes, first row}; u32 length
 /// of each row; half a byte a value (1…15; 0 is an exception); index bytes (1…255: the next column
-/// is that far on; 0: 255 further, no value yet); the exceptions as float32 in order. Private to one
-/// run: not a file format.
+/// is that far on; 0: 255 further, no value yet); the exceptions as float32 in order. Private to
+/// one run: not a file format.
 using Packed = RawVector<std::byte>;
 [[nodiscard]] Packed pack_rows(const CsrChunk& rows);
 

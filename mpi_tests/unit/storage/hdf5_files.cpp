@@ -1,6 +1,5 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
 #include <sys/resource.h>
 
 #include <csignal>
@@ -219,8 +218,7 @@ TEST_F(Hdf5File, AWriteThatFailsIsToldAndTheFileStillCloses) {
   const auto writer = root->create_array("X/data", spec);
   {
     const SmallDisk disk(100'000);
-    const Error error =
-        error_of([&] { writer->write_rows(0, std::as_bytes(std::span(values))); });
+    const Error error = error_of([&] { writer->write_rows(0, std::as_bytes(std::span(values))); });
     EXPECT_EQ(error.kind(), Error::Kind::io);
     EXPECT_THAT(error.what(), HasSubstr("plate.h5ad: can't be written: File too large"));
   }
