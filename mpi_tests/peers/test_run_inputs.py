@@ -97,3 +97,15 @@ def test_paths_by_folder_glob_and_list(tmp_path):
         outcome = succeed("run", argument, "-o", out, "--n-comps", 3, "--json")
         assert list(read(out).obs["plate"].cat.categories) == order
         assert outcome.json
+
+
+@pytest.mark.parametrize("layout", ["csc", "dense", "dense gzip", "mixed"])
+@pytest.mark.parametrize("scratch", ["auto", "none"])
+def test_matrices_not_stored_by_rows(tmp_path, layout, scratch):
+    adatas = [make_plate(number) for number in (1, 2)]
+    layouts = {"csc": ["csc", "csc"], "mixed": ["csr", "csc"]}.get(layout, ["dense", "dense"])
+    stored = [adata.copy() for adata in adatas]
+    for adata, kind in zip(stored, layouts, strict=True):
+        adata.X = {"csr": adata.X, "csc": adata.X.tocsc(), "dense": adata.X.toarray()}[kind]
+    paths = write_plates(tmp_path, stored, compression="gzip" if "gzip" in layout else None)
+    run_and_check(paths, adatas, tmp_path / "out.zarr", "--scratch", scratch)

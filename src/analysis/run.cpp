@@ -139,7 +139,7 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
     output = std::make_unique<RunOutput>(options, comm.rank());
     inputs = open_inputs(options, comm.rank());
   });
-  const CellPlan plan = plan_cells(inputs, options, comm, arena);
+  CellPlan plan = plan_cells(inputs, options, comm, arena);
   check_cells(options, inputs, plan);
 
   RunContext context{options, comm, arena, *budget, inputs, plan, {}};
@@ -147,6 +147,8 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   MemoryBudget::Reservation standing;
   with_pulse(comm, [&](PulseControl&) {
     scratch = open_scratch(options, plan);
+    prepare_rows(inputs, scratch == nullptr ? std::filesystem::path() : scratch->folder(), plan,
+                 arena);
     standing = budget->reserve(
         static_cast<std::int64_t>(plan.batch.size()) * 20 +
             inputs.n_genes() * static_cast<std::int64_t>(sizeof(GeneTally)) * arena.threads() +

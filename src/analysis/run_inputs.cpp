@@ -297,6 +297,22 @@ void choose_cells(const RunInputs& inputs, const RunOptions& options, CellPlan& 
 
 }  // namespace
 
+void prepare_rows(const RunInputs& inputs, const std::filesystem::path& folder, CellPlan& plan,
+                  Arena& arena) {
+  for (std::size_t p = 0; p < inputs.plates.size(); ++p) {
+    Range part = plan.mine;  // of this plate
+    const auto source_of = [&](std::int64_t at) {
+      return static_cast<std::size_t>(plan.segments[static_cast<std::size_t>(at)].source);
+    };
+    while (part.begin < part.end && source_of(part.begin) != p) ++part.begin;
+    while (part.begin < part.end && source_of(part.end - 1) != p) --part.end;
+    const MatrixSource& x = inputs.plates[p].data->x();
+    if (part.empty() || x.has_rows()) continue;
+    x.prepare(rows_of(plan.segments, part), folder, arena);
+    count_nonzeros(inputs, plan.segments, part, arena);
+  }
+}
+
 CellPlan plan_cells(const RunInputs& inputs, const RunOptions& options, Communicator& comm,
                     Arena& arena) {
   std::vector<std::int64_t> rows;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
@@ -67,6 +68,11 @@ struct CellPlan {
 /// shards from them, the filter on this rank's cells.
 [[nodiscard]] CellPlan plan_cells(const RunInputs& inputs, const RunOptions& options,
                                   Communicator& comm, Arena& arena);
+
+/// Sorts this rank's rows of the plates whose X is not stored by rows (CSC, dense), and counts
+/// their non-zeros anew. Not collective: under the pulse. \param folder of scratch; empty: none
+void prepare_rows(const RunInputs& inputs, const std::filesystem::path& folder, CellPlan& plan,
+                  Arena& arena);
 
 /// Which rows of [rows) of a plate are kept: they pass the filter, and have a batch if there is a
 /// batch key.

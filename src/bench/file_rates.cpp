@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "cellmill/stream/blob_store.hpp"
+#include "cellmill/storage/scratch_file.hpp"
 
 namespace cellmill {
 

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "cellmill/anndata/csr_chunk.hpp"
+#include "cellmill/core/parallel.hpp"
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/storage/array.hpp"
 #include "cellmill/storage/group.hpp"
@@ -38,10 +40,11 @@ class MatrixSource {
   [[nodiscard]] virtual DType dtype() const = 0;           ///< on disk
   [[nodiscard]] virtual std::int64_t n_rows() const = 0;
   [[nodiscard]] virtual std::int32_t n_cols() const = 0;
-  [[nodiscard]] virtual std::int64_t nnz() const = 0;  ///< stored values
+  [[nodiscard]] virtual std::int64_t nnz() const = 0;  ///< stored values; of a dense matrix all
 
   /// Offsets [range.begin … range.end] of the rows in the non-zeros: range.size() + 1 numbers.
-  /// Checked to rise and to stay within nnz. \throws Error(input) naming the row
+  /// Checked to rise and to stay within nnz. Of a matrix that must be prepared: an even spread
+  /// until it is. \throws Error(input) naming the row
   [[nodiscard]] virtual std::vector<std::int64_t> indptr(Range rows) const = 0;
 
   /// Most bytes that fetching and decoding `rows` will take, given their indptr (encoded, decoded;
@@ -51,6 +54,18 @@ class MatrixSource {
     std::int64_t decoded = 0;
   };
   [[nodiscard]] virtual Cost cost(Range rows, std::int64_t nnz) const = 0;
+
+  /// Whether the disk holds rows (CSR); if not, prepare() is due before fetch().
+  [[nodiscard]] virtual bool has_rows() const { return true; }
+
+  /// Makes rows [rows) ready to be fetched. Does nothing where the disk holds rows (CSR). A CSC or
+  /// dense matrix is sorted into rows once, in `scratch_folder` where it is larger than a few
+  /// megabytes, in about 64 MiB of memory: CSC is read as a whole, of a dense one the chunks that
+  /// hold these rows. What is fetched outside of what was prepared is prepared then, all of it.
+  virtual void prepare(Range rows, const std::filesystem::path& scratch_folder,
+                       Arena& arena) const {
+    static_cast<void>(rows), static_cast<void>(scratch_folder), static_cast<void>(arena);
+  }
 
   [[nodiscard]] virtual FetchedRows fetch(Range rows) const = 0;
 

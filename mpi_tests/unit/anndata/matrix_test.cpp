@@ -234,14 +234,7 @@ TEST_F(CsrMatrixTest, OtherEncodingsAreNamed) {
     }
     return message_of([&] { (void)open_matrix(*open_store(path()), "X"); });
   };
-  EXPECT_THAT(refused("csc_matrix"), HasSubstr("X: csc_matrix is not supported yet"));
   EXPECT_THAT(refused("awkward-array"), HasSubstr("encoding-type 'awkward-array' found"));
-  {
-    const auto root = open_hdf5(path(), OpenMode::update);
-    write_dense<float>(*root, "dense", std::vector<float>(6), {2, 3});
-  }
-  EXPECT_THAT(message_of([&] { (void)open_matrix(*open_store(path()), "dense"); }),
-              HasSubstr("dense: dense arrays are not supported yet"));
   try {
     (void)open_matrix(*open_store(path()), "layers/counts");
     FAIL();

@@ -1,0 +1,123 @@
+#include "anndata/sorted_matrix.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <utility>
+
+#include "anndata/csr_rows.hpp"
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+
+namespace cellmill {
+
+SortedMatrix::SortedMatrix(std::string location, std::int64_t n_rows, std::int32_t n_cols)
+    : location_(std::move(location)), n_rows_(n_rows), n_cols_(n_cols) {}
+
+void SortedMatrix::expect_rows(Range rows) const {
+  if (rows.begin >= 0 && rows.begin <= rows.end && rows.end <= n_rows_) return;
+  throw input_error(fmt::format("{}: rows {}–{} asked for, it has {}", location_,
+                                grouped(rows.begin), grouped(rows.end), grouped(n_rows_)));
+}
+
+std::shared_ptr<const SortedMatrix::Prepared> SortedMatrix::prepared(Range rows) const {
+  const std::lock_guard lock(mutex_);
+  const bool inside = prepared_ != nullptr && rows.begin >= prepared_->rows.begin &&
+                      rows.end <= prepared_->rows.end;
+  return inside ? prepared_ : nullptr;
+}
+
+void SortedMatrix::prepare(Range rows, const std::filesystem::path& scratch_folder,
+                           Arena& arena) const {
+  expect_rows(rows);
+  if (prepared(rows) != nullptr) return;
+  auto made = std::make_shared<Prepared>();
+  made->rows = rows;
+  RowSorter sorter(rows.size(),
+                   static_cast<std::int64_t>(expected_row_nnz() * static_cast<double>(rows.size())),
+                   scratch_folder);
+  if (!rows.empty()) add_rows(rows, arena, sorter);
+  made->sorted = sorter.finish();
+  const std::lock_guard lock(mutex_);
+  prepared_ = std::move(made);
+}
+
+std::vector<std::int64_t> SortedMatrix::indptr(Range rows) const {
+  expect_rows(rows);
+  std::vector<std::int64_t> offsets;
+  if (const auto ready = prepared(rows)) {
+    const std::vector<std::int64_t>& all = ready->sorted.indptr();
+    offsets.assign(all.begin() + (rows.begin - ready->rows.begin),
+                   all.begin() + (rows.end - ready->rows.begin) + 1);
+    return offsets;
+  }
+  for (std::int64_t row = rows.begin; row <= rows.end; ++row) {
+    offsets.push_back(static_cast<std::int64_t>(expected_row_nnz() * static_cast<double>(row)));
+  }
+  return offsets;
+}
+
+MatrixSource::Cost SortedMatrix::cost(Range rows, std::int64_t nnz) const {
+  constexpr std::int64_t unpacked = sizeof(std::int32_t) + sizeof(float);
+  const std::int64_t indptr_bytes =
+      (rows.size() + 1) * static_cast<std::int64_t>(sizeof(std::int64_t));
+  const bool ready = prepared(rows) != nullptr;
+  const double share =
+      n_rows_ == 0 ? 0 : static_cast<double>(rows.size()) / static_cast<double>(n_rows_);
+  const auto on_disk = static_cast<std::int64_t>(share * static_cast<double>(stored_bytes()));
+  return {ready ? nnz * unpacked : on_disk, nnz * unpacked + indptr_bytes};
+}
+
+FetchedRows SortedMatrix::fetch(Range rows) const {
+  auto ready = prepared(rows);
+  if (ready == nullptr) {
+    // Whoever reads a few rows of a small file need not know; others prepare what they want first.
+    Arena alone(1);
+    prepare({0, n_rows_}, find_scratch_folder({}, 0), alone);
+    ready = prepared(rows);
+  }
+  const Range local{rows.begin - ready->rows.begin, rows.end - ready->rows.begin};
+  FetchedRows fetched;
+  fetched.rows = rows;
+  fetched.indptr = indptr(rows);
+  const Range stored{fetched.indptr.front(), fetched.indptr.back()};
+  SortedRows::Part part = ready->sorted.read(local);
+  fetched.indices.range = stored;
+  fetched.values.range = stored;
+  fetched.indices.chunks.emplace_back().bytes = std::move(part.columns);
+  fetched.values.chunks.emplace_back().bytes = std::move(part.values);
+  return fetched;
+}
+
+void SortedMatrix::decode(const FetchedRows& fetched, CsrChunk& out) const {
+  const auto nnz = static_cast<std::size_t>(fetched.values.range.size());
+  out.first_row = fetched.rows.begin;
+  out.n_cols = n_cols_;
+  out.indptr.resize(fetched.indptr.size());
+  for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
+    out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
+  }
+  out.indices.resize(nnz);
+  out.values.resize(nnz);
+  if (nnz > 0) {
+    std::memcpy(out.indices.data(), fetched.indices.chunks.front().bytes.data(),
+                nnz * sizeof(std::int32_t));
+    std::memcpy(out.values.data(), fetched.values.chunks.front().bytes.data(), nnz * sizeof(float));
+  }
+  with_context(location_, [&] { make_canonical(out); });
+}
+
+std::int64_t estimate_stored_bytes(const Array& array) {
+  constexpr std::int64_t most_asked = 64;
+  const std::int64_t chunks = chunk_count(array.info());
+  const std::int64_t asked = std::min(chunks, most_asked);
+  std::int64_t bytes = 0;
+  for (std::int64_t i = 0; i < asked; ++i) bytes += array.encoded_bytes(i * chunks / asked);
+  return asked == 0
+             ? 0
+             : static_cast<std::int64_t>(static_cast<double>(bytes) / static_cast<double>(asked) *
+                                         static_cast<double>(chunks));
+}
+
+}  // namespace cellmill

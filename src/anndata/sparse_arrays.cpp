@@ -1,0 +1,88 @@
+#include "anndata/sparse_arrays.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+
+namespace cellmill {
+
+SparseShape read_sparse_shape(const Group& group) {
+  const nlohmann::json attributes = group.attributes();
+  const auto shape = attributes.find("shape");
+  const bool sizes = shape != attributes.end() && shape->is_array() && shape->size() == 2 &&
+                     (*shape)[0].is_number_integer() && (*shape)[1].is_number_integer();
+  if (!sizes) {
+    throw input_error(fmt::format("{}: attribute shape: {} found, expected two integers",
+                                  group.location(),
+                                  shape == attributes.end() ? "nothing" : shape->dump()));
+  }
+  const auto rows = (*shape)[0].get<std::int64_t>();
+  const auto cols = (*shape)[1].get<std::int64_t>();
+  if (rows < 0 || cols < 0 || cols > std::numeric_limits<std::int32_t>::max()) {
+    throw input_error(fmt::format("{}: shape {} × {} found, expected at most 2^31 − 1 columns",
+                                  group.location(), rows, cols));
+  }
+  return {rows, static_cast<std::int32_t>(cols)};
+}
+
+std::unique_ptr<Array> open_sparse_vector(const Group& group, const std::string& name) {
+  std::unique_ptr<Array> array = group.array(name);
+  const ArrayInfo& info = array->info();
+  if (info.shape.size() != 1) {
+    throw input_error(
+        fmt::format("{}: has {} dimensions, expected 1", info.location, info.shape.size()));
+  }
+  const bool fits = name == "data" ? info.dtype != DType::string : is_integer(info.dtype);
+  if (!fits) {
+    throw input_error(fmt::format("{}: holds {}, expected {}", info.location,
+                                  dtype_name(info.dtype), name == "data" ? "numbers" : "integers"));
+  }
+  return array;
+}
+
+void expect_elements(const Array& array, std::int64_t expected, const char* why) {
+  const std::int64_t found = array.info().shape[0];
+  if (found == expected) return;
+  throw input_error(fmt::format("{}: {} elements found, expected {} ({})", array.info().location,
+                                grouped(found), grouped(expected), why));
+}
+
+void decode_indices(const Array& indices, const FetchedRange& fetched, std::span<std::int32_t> out,
+                    std::int64_t piece, std::int64_t pieces) {
+  const ArrayInfo& info = indices.info();
+  const bool wide =
+      info.dtype == DType::int64 || info.dtype == DType::uint64 || info.dtype == DType::uint32;
+  if (!wide) return decode_range<std::int32_t>(indices, fetched, out, piece, pieces);
+
+  // Narrowed here, because a cast would hide those outside.
+  const std::size_t width = dtype_size(info.dtype);
+  thread_local RawVector<std::byte> decoded;
+  thread_local RawVector<std::int64_t> numbers;
+  decoded.resize(static_cast<std::size_t>(info.chunk_shape[0]) * width);
+  const Range mine = even_part(static_cast<std::int64_t>(fetched.chunks.size()), pieces, piece);
+  for (std::int64_t i = mine.begin; i < mine.end; ++i) {
+    const EncodedChunk& chunk = fetched.chunks[static_cast<std::size_t>(i)];
+    indices.decode(chunk, decoded);
+    const std::int64_t first = chunk.chunk * info.chunk_shape[0];
+    const Range part{std::max(first, fetched.range.begin),
+                     std::min(first + info.chunk_shape[0], fetched.range.end)};
+    numbers.resize(static_cast<std::size_t>(part.size()));
+    convert_elements<std::int64_t>(
+        info.dtype,
+        std::span(decoded).subspan(static_cast<std::size_t>(part.begin - first) * width,
+                                   numbers.size() * width),
+        numbers);
+    std::int32_t* to = out.data() + (part.begin - fetched.range.begin);
+    for (std::size_t k = 0; k < numbers.size(); ++k) {
+      const bool fits = numbers[k] >= 0 && numbers[k] <= std::numeric_limits<std::int32_t>::max();
+      to[k] = fits ? static_cast<std::int32_t>(numbers[k]) : -1;
+    }
+  }
+}
+
+}  // namespace cellmill
