@@ -13,6 +13,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   std::vector<std::unique_ptr<Command>> commands;
   commands.push_back(make_simulate_command());
   commands.push_back(make_info_command());
+  commands.push_back(make_convert_command());
   commands.push_back(make_bench_command());
   commands.push_back(make_run_command());
   return commands;

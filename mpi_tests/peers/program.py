@@ -60,3 +60,15 @@ def succeed(*arguments: object, **options) -> Outcome:
     outcome = cellmill(*arguments, **options)
     assert outcome.status == 0, outcome.stderr
     return outcome
+
+
+def fails(outcome: Outcome, out: Path, status: int, *words: str) -> str:
+    """Asserts the way it failed, with one message and no output; returns the message."""
+    assert outcome.status == status, (outcome.status, outcome.stdout, outcome.stderr)
+    assert len(outcome.errors) == 1, outcome.stderr
+    message = outcome.stderr[outcome.stderr.index("cellmill: error: ") :]
+    for word in words:
+        assert word in message, message
+    assert not out.exists()
+    assert not list(out.parent.glob(".*partial*")), "a partial output was left"
+    return message

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from plates import make_plate, read, write_plates
-from program import PROGRAM, Outcome, cellmill, mpirun, succeed
+from program import PROGRAM, Outcome, cellmill, fails, mpirun, succeed
 
 RANKS = [0, 2]
 SECONDS = 20  # the most that any of these may take
@@ -23,18 +23,6 @@ SECONDS = 20  # the most that any of these may take
 @pytest.fixture
 def two_plates(tmp_path) -> list[Path]:
     return write_plates(tmp_path / "in", [make_plate(n) for n in (1, 2)], compression="gzip")
-
-
-def fails(outcome: Outcome, out: Path, status: int, *words: str) -> str:
-    """Asserts the way it failed; returns the message."""
-    assert outcome.status == status, (outcome.status, outcome.stdout, outcome.stderr)
-    assert len(outcome.errors) == 1, outcome.stderr
-    message = outcome.stderr[outcome.stderr.index("cellmill: error: ") :]
-    for word in words:
-        assert word in message, message
-    assert not out.exists()
-    assert not list(out.parent.glob(".*partial*")), "a partial output was left"
-    return message
 
 
 def run(paths, out, *arguments, ranks=0, **options) -> Outcome:

@@ -148,23 +148,21 @@ std::vector<T> read_all(const Array& array) {
   return read_rows<T>(array, {0, array.info().shape[0]});
 }
 
-template <class T>
-std::vector<T> read_rows(const Array& array, Range range) {
+RawVector<std::byte> read_row_bytes(const Array& array, Range range) {
   const ArrayInfo& info = array.info();
   expect_numbers(info);
-  if (info.shape.empty()) {
-    throw input_error(info.location + ": is a scalar, expected rows");
-  }
   expect_inside(info, range, "rows");
-  if (info.shape.size() == 1) return read_range<T>(array, range);
-
+  const std::size_t width = dtype_size(info.dtype);
+  if (info.shape.empty()) {
+    RawVector<std::byte> out(range.empty() ? 0 : width);
+    if (!range.empty()) array.decode(array.fetch(0), out);
+    return out;
+  }
   const std::vector<std::int64_t> grid = chunk_grid(info.shape, info.chunk_shape);
   const std::vector<std::int64_t> strides = c_strides(info.shape);
   const std::vector<std::int64_t> chunk_strides = c_strides(info.chunk_shape);
   const std::int64_t chunks_a_row = product(std::span(grid).subspan(1));
-  const std::size_t width = dtype_size(info.dtype);
-  std::vector<T> out(static_cast<std::size_t>(range.size() * strides[0]));
-  RawVector<T> converted;  // of one chunk, where the types differ
+  RawVector<std::byte> out(static_cast<std::size_t>(range.size() * strides[0]) * width);
 
   const Range rows = chunk_rows(info, range);
   for (std::int64_t chunk = rows.begin * chunks_a_row; chunk < rows.end * chunks_a_row; ++chunk) {
@@ -179,21 +177,34 @@ std::vector<T> read_rows(const Array& array, Range range) {
       to += first * strides[axis];
     }
     const EncodedChunk encoded = array.fetch(chunk);
-    const bool whole = extent == info.chunk_shape && strides == chunk_strides;
-    if (whole && info.dtype == dtype_of<T>()) {
-      array.decode(encoded, std::as_writable_bytes(std::span(out).subspan(
-                                static_cast<std::size_t>(to),
-                                static_cast<std::size_t>(chunk_elements(info)))));
+    std::byte* const place = out.data() + static_cast<std::size_t>(to) * width;
+    if (extent == info.chunk_shape && strides == chunk_strides) {
+      array.decode(encoded, {place, chunk_bytes(info)});
       continue;
     }
     const std::span<std::byte> decoded = scratch(chunk_bytes(info));
     array.decode(encoded, decoded);
-    converted.resize(decoded.size() / width);
-    convert_elements<T>(info.dtype, decoded, converted);
     const std::int64_t skipped = (part.begin - at[0] * info.chunk_shape[0]) * chunk_strides[0];
-    copy_box(extent, reinterpret_cast<const std::byte*>(converted.data() + skipped), chunk_strides,
-             reinterpret_cast<std::byte*>(out.data() + to), strides, sizeof(T));
+    copy_box(extent, decoded.data() + static_cast<std::size_t>(skipped) * width, chunk_strides,
+             place, strides, width);
   }
+  return out;
+}
+
+template <class T>
+std::vector<T> read_rows(const Array& array, Range range) {
+  const ArrayInfo& info = array.info();
+  expect_numbers(info);
+  if (info.shape.empty()) {
+    throw input_error(info.location + ": is a scalar, expected rows");
+  }
+  if (info.shape.size() == 1) {
+    expect_inside(info, range, "rows");
+    return read_range<T>(array, range);
+  }
+  const RawVector<std::byte> bytes = read_row_bytes(array, range);
+  std::vector<T> out(bytes.size() / dtype_size(info.dtype));
+  convert_elements<T>(info.dtype, bytes, out);
   return out;
 }
 

@@ -98,6 +98,21 @@ class FileGroup final : public Group {
     return hdf5::create_array(file_, path_of(name), spec);
   }
 
+  void create_null(const std::string& name) override {
+    const std::string path = path_of(name);
+    const Lock lock;
+    expect_free(name);
+    const auto own = [&](hid_t id, Handle::Close close) {
+      return checked(id, close, Error::Kind::io, file_->location_of(path));
+    };
+    const Handle links = make_links();
+    const Handle space = own(H5Screate(H5S_NULL), H5Sclose);
+    (void)own(H5Dcreate2(file_->id(), path.c_str(), H5T_NATIVE_FLOAT, space.get(), links.get(),
+                         H5P_DEFAULT, H5P_DEFAULT),
+              H5Dclose);
+    file_->check_written();
+  }
+
   std::unique_ptr<ArrayWriter> open_writer(const std::string& name) override {
     expect(name, NodeKind::array);
     return hdf5::open_writer(file_, path_of(name));

@@ -222,6 +222,8 @@ std::unique_ptr<ArrayWriter> ZarrGroup::create_array(const std::string& name,
   return std::make_unique<ZarrWriter>(folder, location, std::move(metadata));
 }
 
+void ZarrGroup::create_null(const std::string& name) { write_scalar(*this, name, false); }
+
 std::unique_ptr<ArrayWriter> ZarrGroup::open_writer(const std::string& name) {
   if (access_ == Access::read_only) {
     throw io_error(location_ + ": was opened for reading, not for writing");

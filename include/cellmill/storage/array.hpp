@@ -91,6 +91,10 @@ template <class T>
 template <class T>
 [[nodiscard]] std::vector<T> read_all(const Array& array);
 
+/// Rows [range) of an array of any rank as native elements of its own type, C order; of a 0-d array
+/// row 0 is its value.
+[[nodiscard]] RawVector<std::byte> read_row_bytes(const Array& array, Range range);
+
 /// Rows [range) of an array of any rank (range.size() × product(shape[1:]) elements, C order).
 template <class T>
 [[nodiscard]] std::vector<T> read_rows(const Array& array, Range range);

@@ -84,6 +84,8 @@ class Group {
   /// `open_writer`.
   virtual std::unique_ptr<ArrayWriter> create_array(const std::string& name,
                                                     const ArraySpec& spec) = 0;
+  /// Python's None, as anndata writes it: an array without a value in HDF5, a false in Zarr.
+  virtual void create_null(const std::string& name) = 0;
   /// A writer of an array that exists. For processes that write different units of the same Zarr
   /// array.
   virtual std::unique_ptr<ArrayWriter> open_writer(const std::string& name) = 0;

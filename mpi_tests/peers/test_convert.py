@@ -1,0 +1,107 @@
+"""A whole AnnData, written anew: anndata reads the same from the copy."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import anndata as ad
+import numpy as np
+import pandas as pd
+import pytest
+import scipy.sparse as sp
+from anndata.tests.helpers import assert_equal
+
+from program import cellmill, fails, succeed
+
+
+def everything() -> ad.AnnData:
+    """Every slot and every kind of element that anndata writes."""
+    rng = np.random.default_rng(3)
+    cells, genes = 70, 40
+    obs = pd.DataFrame(
+        {
+            "number": rng.normal(size=cells),
+            "whole": rng.integers(0, 9, cells).astype(np.int16),
+            "flag": rng.random(cells) < 0.5,
+            "line": pd.Categorical.from_codes(rng.integers(-1, 3, cells), ["é", "b", "c"], ordered=True),
+            "level": pd.Categorical(rng.integers(0, 4, cells)),
+            "maybe": pd.array([None, 1, 2, 3, 4, 5, 6] * 10, dtype="Int64"),
+            "perhaps": pd.array([None, True, False, True, False, True, False] * 10, dtype="boolean"),
+            "note": [f"ß{i}" for i in range(cells)],
+        },
+        index=[f"cell{i}" for i in range(cells)],
+    )
+    var = pd.DataFrame({"symbol": [f"G{i}" for i in range(genes)]}, index=[f"g{i}" for i in range(genes)])
+    counts = sp.random(cells, genes, 0.3, "csr", random_state=rng, dtype=np.float32)
+    adata = ad.AnnData(counts, obs=obs, var=var)
+    adata.layers["csc"] = counts.tocsc().astype(np.float64)
+    adata.layers["dense"] = rng.integers(0, 2**40, (cells, genes))
+    adata.raw = adata.copy()
+    adata.obsm["X_pca"] = rng.normal(size=(cells, 5)).astype(np.float32)
+    adata.obsm["frame"] = obs[["number", "line"]].copy()
+    adata.obsm["sparse"] = sp.random(cells, 3, 0.5, "csr", random_state=rng)
+    adata.varm["PCs"] = rng.normal(size=(genes, 5))
+    adata.obsp["near"] = sp.random(cells, cells, 0.1, "csr", random_state=rng)
+    adata.varp["both"] = rng.normal(size=(genes, genes))
+    adata.uns["nested"] = {"a": {"b": np.arange(6).reshape(2, 3), "empty": np.zeros((0, 4))}, "none": {}}
+    adata.uns["text"] = "tëxt"
+    adata.uns["texts"] = np.array(["x", "", "zé"], dtype=object)
+    adata.uns["number"] = 1.5
+    adata.uns["whole"] = np.int64(7)
+    adata.uns["truth"] = True
+    adata.uns["cube"] = rng.normal(size=(3, 4, 5))
+    adata.uns["frame"] = pd.DataFrame({"x": [1.0, 2.0]}, index=["r", "s"])
+    adata.uns["category"] = pd.Categorical(["u", "v", "u"])
+    adata.uns["missing"] = None
+    return adata
+
+
+def read(path: Path) -> ad.AnnData:
+    return ad.read_zarr(path) if path.suffix == ".zarr" else ad.read_h5ad(path)
+
+
+def write(adata: ad.AnnData, path: Path, **options) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if path.suffix == ".zarr":
+            adata.write_zarr(path)
+        else:
+            adata.write_h5ad(path, **options)
+
+
+@pytest.mark.parametrize("source", ["in.h5ad", "gzip.h5ad", "in.zarr"])
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("out.h5ad", []),
+        ("out.h5ad", ["--codec", "none"]),
+        ("out.zarr", []),
+        ("out.zarr", ["--zarr-format", "2", "--codec", "lz4"]),
+        ("out.zarr", ["--chunk-size", "1K", "--shard-size", "4K", "--codec", "gzip", "--level", "1"]),
+    ],
+)
+def test_every_slot_comes_back(tmp_path, source, name, options):
+    adata = everything()
+    write(adata, tmp_path / source, **({"compression": "gzip"} if "gzip" in source else {}))
+    succeed("convert", tmp_path / source, "-o", tmp_path / name, *options)
+    assert_equal(read(tmp_path / name), read(tmp_path / source), exact=True)
+
+
+def test_without_cells_or_genes(tmp_path):
+    for shape in [(0, 5), (5, 0), (0, 0), (1, 1)]:
+        adata = ad.AnnData(sp.csr_matrix(shape, dtype=np.float32))
+        source = tmp_path / "in.h5ad"
+        write(adata, source)
+        for name in ("out.zarr", "out.h5ad"):
+            succeed("convert", source, "-o", tmp_path / name, "--overwrite")
+            assert_equal(read(tmp_path / name), read(source), exact=True)
+
+
+def test_bad_input_leaves_nothing(tmp_path):
+    adata = everything()
+    source = tmp_path / "in.h5ad"
+    write(adata, source, compression="gzip")
+    source.write_bytes(source.read_bytes()[:-5000])
+    fails(cellmill("convert", source, "-o", tmp_path / "out.zarr"), tmp_path / "out.zarr", 1, "in.h5ad")
+    assert list(tmp_path.iterdir()) == [source]

@@ -1,0 +1,152 @@
+#include "cellmill/anndata/copy.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <mutex>
+#include <nlohmann/json.hpp>
+#include <vector>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/stop.hpp"
+
+namespace cellmill {
+
+namespace {
+
+constexpr std::int64_t string_bytes = 32;  // about, of an identifier with its length
+
+std::int64_t row_bytes(const ArrayInfo& info) {
+  std::int64_t bytes = info.dtype == DType::string
+                           ? string_bytes
+                           : static_cast<std::int64_t>(dtype_size(info.dtype));
+  for (std::size_t axis = 1; axis < info.shape.size(); ++axis) bytes *= info.shape[axis];
+  return std::max<std::int64_t>(bytes, 1);
+}
+
+std::int64_t chunk_bytes(const CopyLayout& layout, StoreFormat format) {
+  if (layout.chunk_bytes > 0) return layout.chunk_bytes;
+  return format == StoreFormat::zarr2 ? std::int64_t{4} << 20 : std::int64_t{256} << 10;
+}
+
+/// Whole rows in chunks of about the wanted size, the chunks in shards where there are many.
+ArraySpec spec_of(const ArrayInfo& info, const CopyLayout& layout, StoreFormat format) {
+  ArraySpec spec;
+  spec.dtype = info.dtype;
+  spec.shape = info.shape;
+  spec.codec = layout.codec;
+  spec.level = layout.level;
+  if (format == StoreFormat::hdf5) {
+    // Strings' characters lie where no filter reaches, and what is empty has no chunks.
+    const bool plain =
+        info.dtype == DType::string || info.shape.empty() || element_count(info) == 0;
+    if (plain) spec.codec = "none";
+    if (spec.codec == "zstd" || spec.codec == "lz4") spec.codec = "gzip";
+  }
+  if (info.shape.empty() || element_count(info) == 0) return spec;
+  const std::int64_t rows = info.shape[0];
+  const std::int64_t chunk_rows =
+      std::clamp<std::int64_t>(chunk_bytes(layout, format) / row_bytes(info), 1, rows);
+  spec.chunk_shape = info.shape;
+  spec.chunk_shape[0] = chunk_rows;
+  const std::int64_t chunks = (rows + chunk_rows - 1) / chunk_rows;
+  const std::int64_t in_shard =
+      std::min(layout.shard_bytes / (chunk_rows * row_bytes(info)), chunks);
+  if (format == StoreFormat::zarr3 && in_shard > 1) {
+    spec.shard_shape = spec.chunk_shape;
+    spec.shard_shape[0] = in_shard * chunk_rows;
+  }
+  return spec;
+}
+
+class Copier {
+ public:
+  Copier(const CopyLayout& layout, Arena& arena, const std::function<void(std::int64_t)>& on_bytes)
+      : layout_(layout), arena_(arena), on_bytes_(on_bytes) {}
+
+  void copy_members(const Group& from, Group& to) {
+    for (const std::string& name : from.keys()) {
+      if (from.kind(name) == NodeKind::group) {
+        const auto member = from.group(name);
+        const auto copied = to.create_group(name);
+        set_attributes(*member, "", *copied, "");
+        copy_members(*member, *copied);
+      } else {
+        copy_array(from, to, name);
+      }
+    }
+  }
+
+  static void set_attributes(const Group& from, const std::string& name, Group& to,
+                             const std::string& to_name) {
+    const nlohmann::json attributes = from.attributes(name);
+    if (!attributes.empty()) to.set_attributes(to_name, attributes);
+  }
+
+ private:
+  void copy_array(const Group& from, Group& to, const std::string& name) {
+    const nlohmann::json attributes = from.attributes(name);
+    if (attributes.value("encoding-type", "") == "null") {
+      to.create_null(name);
+    } else {
+      const auto array = from.array(name);
+      const auto writer = to.create_array(name, spec_of(array->info(), layout_, to.format()));
+      copy_rows(*array, *writer);
+    }
+    if (!attributes.empty()) to.set_attributes(name, attributes);
+  }
+
+  /// Blocks of rows that the writer can take one by one, as many at once as memory allows.
+  void copy_rows(const Array& array, ArrayWriter& writer) {
+    const ArrayInfo& info = array.info();
+    const std::int64_t rows = info.shape.empty() ? 1 : info.shape[0];
+    if (element_count(info) == 0) return;
+    constexpr std::int64_t block_bytes = std::int64_t{4} << 20;
+    const std::int64_t unit = writer.unit_rows();
+    const std::int64_t block =
+        std::max<std::int64_t>(block_bytes / row_bytes(info) / unit, 1) * unit;
+    const std::int64_t blocks = (rows + block - 1) / block;
+    // A block is held decoded and encoded.
+    const std::int64_t at_once = std::clamp<std::int64_t>(
+        layout_.memory / (2 * std::min(block, rows) * row_bytes(info)), 1, arena_.threads());
+    for (std::int64_t first = 0; first < blocks; first += at_once) {
+      arena_.for_each(std::min(at_once, blocks - first), [&](std::int64_t i) {
+        const std::int64_t begin = (first + i) * block;
+        copy_block(array, writer, {begin, std::min(begin + block, rows)});
+      });
+    }
+  }
+
+  void copy_block(const Array& array, ArrayWriter& writer, Range rows) {
+    if (stop_requested()) throw stopped_error("copying was stopped");
+    std::int64_t bytes = 0;
+    if (array.info().dtype == DType::string) {
+      const Strings strings = array.read_strings(rows);
+      writer.write_strings(rows.begin, strings);
+      bytes = strings.bytes();
+    } else {
+      const RawVector<std::byte> elements = read_row_bytes(array, rows);
+      writer.write_rows(rows.begin, elements);
+      bytes = static_cast<std::int64_t>(elements.size());
+    }
+    if (!on_bytes_) return;
+    const std::lock_guard lock(telling_);
+    on_bytes_(bytes);
+  }
+
+  const CopyLayout& layout_;
+  Arena& arena_;
+  const std::function<void(std::int64_t)>& on_bytes_;
+  std::mutex telling_;
+};
+
+}  // namespace
+
+void copy_group(const Group& from, Group& to, const CopyLayout& layout, Arena& arena,
+                const std::function<void(std::int64_t)>& on_bytes) {
+  Copier copier(layout, arena, on_bytes);
+  Copier::set_attributes(from, "", to, "");
+  copier.copy_members(from, to);
+}
+
+}  // namespace cellmill
