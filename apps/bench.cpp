@@ -10,6 +10,7 @@
 #include "cellmill/anndata/paths.hpp"
 #include "cellmill/bench/limits.hpp"
 #include "cellmill/bench/pipeline.hpp"
+#include "cellmill/bench/read.hpp"
 #include "cellmill/comm/pulse.hpp"
 #include "cellmill/core/memory.hpp"
 #include "cellmill/simulate/simulate.hpp"
@@ -53,19 +54,31 @@ class BenchCommand : public Command {
         "limits: this machine's rates (inflate, blosc, copy, files, kernels, eigen-solve, MPI "
         "start).\n"
         "pipeline: the main job as a multiple of what its parts cost at those rates, in the same "
-        "run.");
-    app.add_option("what", what_, "limits or pipeline")
+        "run.\n"
+        "read: reading all of X against decoding the same chunks out of memory, and against h5py "
+        "or "
+        "zarr-python\nwhere `python3` (--python) has them.");
+    app.add_option("what", what_, "limits, read or pipeline")
         ->required()
-        ->check(CLI::IsMember({"limits", "pipeline"}));
-    app.add_option("plates", plates_, "pipeline: plates to run on [4 x 20,000 simulated cells]")
+        ->check(CLI::IsMember({"limits", "read", "pipeline"}));
+    app.add_option("plates", plates_,
+                   "read, pipeline: plates to run on [4 x 20,000 simulated cells]")
         ->option_text("PLATE...");
     app.add_option("--filter", options_.filter, "As for run")->type_name("EXPR");
     app.add_option("--scratch", options_.scratch, "As for run [auto]")->type_name("auto|none|DIR");
     app.add_option("--folder", folder_, "Where plates and output are written, and removed from [.]")
         ->type_name("DIR");
+    add_parsed(app, "--warmup", read_.warmup, parse_positive,
+               "read: seconds before anything counts [one reading]")
+        ->type_name("SECONDS");
+    add_parsed(app, "--seconds", read_.seconds, parse_positive, "read: seconds of reading [2]")
+        ->type_name("SECONDS");
+    app.add_option("--python", read_.python, "read: the Python whose libraries are the peers")
+        ->type_name("PROGRAM");
     app.footer(
         "Examples:\n"
         "  cellmill bench limits\n"
+        "  cellmill bench read plate1.h5ad\n"
         "  cellmill bench pipeline --threads 2\n"
         "  mpirun -n 2 --bind-to none cellmill bench pipeline plates --threads 1 --json\n");
   }
@@ -83,6 +96,14 @@ class BenchCommand : public Command {
     options_.memory = session.options.memory;
     options_.output = folder.path() / "pca.zarr";
     options_.plates = plates_.empty() ? simulated(session, folder.path()) : expand_paths(plates_);
+    if (what_ == "read") {
+      if (session.comm.size() > 1) throw usage_error("bench read measures one rank");
+      read_.files = options_.plates;
+      read_.memory = session.options.memory;
+      const ReadBench bench = bench_read(read_, session.arena);
+      std::cout << (json ? read_json(bench).dump() + "\n" : read_text(bench));
+      return;
+    }
     reset_peak_rss();
     const PipelineBench bench =
         bench_pipeline(options_, session.comm, session.arena, session.mpi_start_seconds);
@@ -106,6 +127,7 @@ class BenchCommand : public Command {
   std::vector<std::string> plates_;
   std::filesystem::path folder_ = ".";
   RunOptions options_;
+  ReadBenchOptions read_;
 };
 
 }  // namespace
