@@ -64,6 +64,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> make_info_command();
 [[nodiscard]] std::unique_ptr<Command> make_run_command();
 [[nodiscard]] std::unique_ptr<Command> make_simulate_command();
+[[nodiscard]] std::unique_ptr<Command> make_validate_command();
 
 void add_common_options(CLI::App& app, CommonOptions& options);
 

@@ -18,12 +18,16 @@ namespace {
 
 /// Runs `body`; its errors get the array and the chunk in front.
 template <class Body>
-auto at_chunk(const ArrayInfo& info, std::int64_t chunk, Body&& body) {
+auto at_chunk(const ArrayInfo& info, std::int64_t chunk, Body&& body, Extent extent = {}) {
   try {
     return body();
   } catch (const Error& error) {
-    throw Error(error.kind(),
-                fmt::format("{}, chunk {}: {}", info.location, grouped(chunk), error.what()));
+    const std::string bytes = extent.size == 0
+                                  ? ""
+                                  : fmt::format(" (bytes {}–{})", grouped(extent.offset),
+                                                grouped(extent.offset + extent.size));
+    throw Error(error.kind(), fmt::format("{}, chunk {}{}: {}", info.location, grouped(chunk),
+                                          bytes, error.what()));
   }
 }
 
@@ -52,6 +56,7 @@ class DatasetArray final : public Array {
       const ChunkPlace place = place_of(chunk);
       encoded.missing = place.extent.size == 0;
       encoded.filter_mask = place.filter_mask;
+      encoded.offset = place.extent.offset;
       encoded.bytes.resize(static_cast<std::size_t>(place.extent.size));
       read_fully(descriptor(*file_->reader()), place.extent, encoded.bytes.data());
       return encoded;
@@ -74,23 +79,27 @@ class DatasetArray final : public Array {
   }
 
   void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override {
-    at_chunk(layout_.info, encoded.chunk, [&] {
-      expect_numbers();
-      if (static_cast<std::int64_t>(out.size()) != chunk_bytes_) {
-        throw input_error(fmt::format("room for {} bytes, it has {}", out.size(), chunk_bytes_));
-      }
-      if (encoded.missing) return fill(out);
-      if (layout_.access == Access::chunks) {
-        undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
-      } else {
-        const std::size_t bytes = std::min(encoded.bytes.size(), out.size());
-        std::copy_n(encoded.bytes.begin(), bytes, out.begin());
-        std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
-      }
-      if (layout_.type.swap && layout_.access != Access::library) {
-        swap_bytes(out, dtype_size(layout_.info.dtype));
-      }
-    });
+    at_chunk(
+        layout_.info, encoded.chunk,
+        [&] {
+          expect_numbers();
+          if (static_cast<std::int64_t>(out.size()) != chunk_bytes_) {
+            throw input_error(
+                fmt::format("room for {} bytes, it has {}", out.size(), chunk_bytes_));
+          }
+          if (encoded.missing) return fill(out);
+          if (layout_.access == Access::chunks) {
+            undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
+          } else {
+            const std::size_t bytes = std::min(encoded.bytes.size(), out.size());
+            std::copy_n(encoded.bytes.begin(), bytes, out.begin());
+            std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
+          }
+          if (layout_.type.swap && layout_.access != Access::library) {
+            swap_bytes(out, dtype_size(layout_.info.dtype));
+          }
+        },
+        {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
   }
 
   [[nodiscard]] Strings read_strings(Range range) const override {

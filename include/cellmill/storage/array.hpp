@@ -34,6 +34,7 @@ struct EncodedChunk {
   std::int64_t chunk = 0;         ///< row-major index in the chunk grid
   bool missing = false;           ///< never written: reads as the fill value
   std::uint32_t filter_mask = 0;  ///< HDF5: bit i set means filter i was skipped
+  std::int64_t offset = -1;       ///< in the file, for messages; −1 where it means nothing
   RawVector<std::byte> bytes;     ///< `resize` does not fill
 };
 
