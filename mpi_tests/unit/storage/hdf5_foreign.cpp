@@ -102,6 +102,7 @@ TEST(ForeignHdf5, WrongChecksumsAreErrors) {
   const EncodedChunk chunk = foreign.open()->fetch(0);
   EncodedChunk damaged;
   damaged.bytes = chunk.bytes;
+  damaged.offset = chunk.offset;
   damaged.bytes[17] ^= std::byte{4};
   std::vector<std::byte> out(count * 4);
   foreign.open()->decode(chunk, out);
