@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cellmill/anndata/paths.hpp"
+#include "cellmill/core/text.hpp"
 #include "command.hpp"
 
 namespace cellmill {
@@ -42,14 +43,16 @@ class InfoCommand : public Command {
       nlohmann::ordered_json description = describe_anndata(path);
       if (detail_ == Detail::tree) description["tree"] = describe_tree(*open_store(path));
       if (session.options.output == Output::text) {
-        std::cout << info_text(description);
-        if (detail_ == Detail::tree) std::cout << tree_text(description["tree"]);
+        std::cout << printable(info_text(description));
+        if (detail_ == Detail::tree) std::cout << printable(tree_text(description["tree"]));
       } else {
         files.push_back(std::move(description));
       }
     }
     if (session.options.output == Output::json) {
-      std::cout << nlohmann::ordered_json{{"files", std::move(files)}}.dump() << '\n';
+      std::cout << nlohmann::ordered_json{{"files", std::move(files)}}.dump(
+                       -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace)
+                << '\n';
     }
   }
 

@@ -13,6 +13,7 @@
 
 #include "cellmill/comm/launch.hpp"
 #include "cellmill/comm/mpi.hpp"
+#include "cellmill/core/memory.hpp"
 #include "cellmill/core/progress.hpp"
 #include "cellmill/core/stop.hpp"
 #include "cellmill/core/text.hpp"
@@ -189,6 +190,7 @@ int run_program(int argc, const char* const* argv) {
 
 int main(int argc, char** argv) {
   try {
+    cellmill::keep_small_buffers();
     return cellmill::run_program(argc, argv);
   } catch (...) {  // before there was anything to report with
     return EXIT_FAILURE;

@@ -154,6 +154,12 @@ std::int64_t available_memory() {
   return memory;
 }
 
+void keep_small_buffers() {
+  constexpr int megabyte = 1 << 20;
+  mallopt(M_MMAP_THRESHOLD, megabyte);
+  mallopt(M_TRIM_THRESHOLD, 256 * megabyte);
+}
+
 void trim_heap() { malloc_trim(0); }
 
 }  // namespace cellmill

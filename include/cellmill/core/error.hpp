@@ -22,7 +22,8 @@ class Error : public std::runtime_error {
     stopped,    ///< Stopped on request (exit 75, or 1 without a checkpoint; KeyboardInterrupt)
   };
 
-  Error(Kind kind, const std::string& message) : std::runtime_error(message), kind_(kind) {}
+  /// \param message what is not UTF-8 in it (a name out of a damaged file) is made so
+  Error(Kind kind, const std::string& message);
   [[nodiscard]] Kind kind() const { return kind_; }
 
  private:

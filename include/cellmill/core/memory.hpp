@@ -76,6 +76,11 @@ void reset_peak_rss();
 /// cgroup's limit and Slurm's SLURM_MEM_PER_NODE, in bytes.
 [[nodiscard]] std::int64_t available_memory();
 
+/// For the program's start: what is freed in pieces below a megabyte stays with the process to be
+/// used again, because touching new pages costs more than decoding into them; larger pieces go back
+/// at once, so that RSS follows the budget.
+void keep_small_buffers();
+
 /// Gives freed heap pages back to the system (between passes, so that RSS follows the budget).
 void trim_heap();
 

@@ -26,4 +26,8 @@ namespace cellmill {
                                                      std::span<const std::string> names,
                                                      std::size_t count = 3);
 
+/// The text as valid UTF-8: each byte that is not part of a character becomes U+FFFD. For what
+/// comes out of files.
+[[nodiscard]] std::string printable(std::string_view text);
+
 }  // namespace cellmill

@@ -59,5 +59,15 @@ TEST(Error, ReadsFromTheOutsideIn) {
   EXPECT_EQ(exit_status(Error::Kind::stopped), 75);
 }
 
+TEST(Printable, LeavesCharactersAndReplacesOtherBytes) {
+  EXPECT_EQ(printable("plate é, 細胞, 𝛼"), "plate é, 細胞, 𝛼");
+  EXPECT_EQ(printable("a\xA0z"), "a\uFFFDz");
+  EXPECT_EQ(printable("\xC3"), "\uFFFD");                      // cut short
+  EXPECT_EQ(printable("\xC0\xAF"), "\uFFFD\uFFFD");            // overlong
+  EXPECT_EQ(printable("\xED\xA0\x80"), "\uFFFD\uFFFD\uFFFD");  // a surrogate
+  EXPECT_EQ(printable("\xF4\x90\x80\x80").size(), 12U);        // beyond Unicode
+  EXPECT_EQ(printable(""), "");
+}
+
 }  // namespace
 }  // namespace cellmill
