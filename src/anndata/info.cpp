@@ -208,14 +208,15 @@ Json describe_x(const AnnData& data, const Json& tree) {
   Json arrays = Json::object();
   if (const Json* node = child(tree, "X"); node != nullptr && node->contains("children")) {
     for (const char* name : {"data", "indices", "indptr"}) {
-      if (const Json* array = child((*node)["children"], name)) {
+      const Json* array = child((*node)["children"], name);
+      if (array != nullptr && (*array)["kind"] == "array") {
         arrays[name] = *array;
         arrays[name].erase("name");
         arrays[name].erase("kind");
         arrays[name].erase("encoding");
       }
     }
-  } else if (node != nullptr) {
+  } else if (node != nullptr && (*node)["kind"] == "array") {
     arrays["data"] = {{"dtype", (*node)["dtype"]},
                       {"shape", (*node)["shape"]},
                       {"chunks", (*node)["chunks"]},

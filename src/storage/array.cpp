@@ -89,17 +89,20 @@ std::int64_t FetchedRange::encoded_bytes() const {
   return bytes;
 }
 
+std::vector<EncodedChunk> Array::fetch_many(Range chunks) const {
+  std::vector<EncodedChunk> fetched;
+  fetched.reserve(static_cast<std::size_t>(chunks.size()));
+  for (std::int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
+    fetched.push_back(fetch(chunk));
+  }
+  return fetched;
+}
+
 FetchedRange fetch_range(const Array& array, Range range) {
   const ArrayInfo& info = array.info();
   expect_one_axis(info);
   expect_inside(info, range, "elements");
-  const Range wanted = chunk_rows(info, range);
-  FetchedRange fetched{range, {}};
-  fetched.chunks.reserve(static_cast<std::size_t>(wanted.size()));
-  for (std::int64_t chunk = wanted.begin; chunk < wanted.end; ++chunk) {
-    fetched.chunks.push_back(array.fetch(chunk));
-  }
-  return fetched;
+  return {range, array.fetch_many(chunk_rows(info, range))};
 }
 
 template <class T>

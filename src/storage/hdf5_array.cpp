@@ -5,6 +5,9 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <optional>
+#include <unordered_map>
+#include <vector>
 
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
@@ -63,18 +66,32 @@ class DatasetArray final : public Array {
     });
   }
 
+  [[nodiscard]] std::vector<EncodedChunk> fetch_many(Range chunks) const override {
+    if (layout_.access == Access::library) return Array::fetch_many(chunks);
+    std::vector<EncodedChunk> fetched(static_cast<std::size_t>(chunks.size()));
+    std::vector<Piece> pieces;
+    for (std::size_t i = 0; i < fetched.size(); ++i) {
+      EncodedChunk& encoded = fetched[i];
+      encoded.chunk = chunks.begin + static_cast<std::int64_t>(i);
+      at_chunk(layout_.info, encoded.chunk, [&] {
+        expect_numbers();
+        const ChunkPlace place = place_of(encoded.chunk);
+        encoded.missing = place.extent.size == 0;
+        encoded.filter_mask = place.filter_mask;
+        encoded.offset = place.extent.offset;
+        encoded.bytes.resize(static_cast<std::size_t>(place.extent.size));
+      });
+      if (!encoded.missing) pieces.push_back({encoded.offset, encoded.bytes});
+    }
+    std::sort(pieces.begin(), pieces.end(),
+              [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
+    with_context(layout_.info.location, [&] { read_pieces(descriptor(*file_->reader()), pieces); });
+    return fetched;
+  }
+
   [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override {
     return at_chunk(layout_.info, chunk, [&] {
-      switch (layout_.access) {
-        case Access::library:
-          return chunk_bytes_;
-        case Access::contiguous:
-          return place_of(chunk).extent.size;
-        case Access::chunks:
-          break;
-      }
-      const Lock lock;
-      return stored_bytes(corner_of(chunk));
+      return layout_.access == Access::library ? chunk_bytes_ : place_of(chunk).extent.size;
     });
   }
 
@@ -139,29 +156,35 @@ class DatasetArray final : public Array {
     return corner;
   }
 
-  /// Bytes of a chunk in the file, 0 if it was never written. Under the Lock.
-  [[nodiscard]] std::int64_t stored_bytes(const std::vector<hsize_t>& corner) const {
-    hsize_t size = 0;
-    check(H5Dget_chunk_storage_size(dataset_.get(), corner.data(), &size), Error::Kind::input,
-          "the chunk table is corrupt");
-    const std::int64_t in_file = file_size(*file_->reader());
-    if (size > static_cast<hsize_t>(in_file)) {
-      throw input_error(
-          fmt::format("the chunk table is corrupt: a chunk of {} bytes in a file of {}", size,
-                      grouped(in_file)));
-    }
-    return static_cast<std::int64_t>(size);
-  }
-
+  /// Where a chunk lies. Asked for its size and then for its bytes, so the last answers are kept.
   [[nodiscard]] ChunkPlace place_of(std::int64_t chunk) const {
     const std::vector<hsize_t> corner = corner_of(chunk);
     if (layout_.access == Access::contiguous) return {contiguous_piece(chunk), 0};
     const Lock lock;
-    if (stored_bytes(corner) == 0) return {};
-    const std::optional<ChunkPlace> place = locate(*file_->reader(), dataset_.get(), corner.data());
-    if (!place) throw input_error("the chunk table is corrupt: " + last_message());
-    const Extent extent = place->extent;
+    if (const auto known = places_.find(chunk); known != places_.end()) return known->second;
+    constexpr std::size_t most_places = 16'384;
+    if (places_.size() >= most_places) places_.clear();
+    return places_[chunk] = find_place(corner);
+  }
+
+  /// Under the Lock.
+  [[nodiscard]] ChunkPlace find_place(const std::vector<hsize_t>& corner) const {
     const std::int64_t in_file = file_size(*file_->reader());
+    const std::optional<ChunkPlace> place = locate(*file_->reader(), dataset_.get(), corner.data());
+    if (!place) {
+      const std::string message = last_message();
+      hsize_t size = 0;
+      check(H5Dget_chunk_storage_size(dataset_.get(), corner.data(), &size), Error::Kind::input,
+            "the chunk table is corrupt");
+      if (size == 0) return {};  // never written
+      throw input_error("the chunk table is corrupt: " + message);
+    }
+    const Extent extent = place->extent;
+    if (extent.size > in_file) {
+      throw input_error(
+          fmt::format("the chunk table is corrupt: a chunk of {} bytes in a file of {}",
+                      grouped(extent.size), grouped(in_file)));
+    }
     if (extent.offset < 0 || extent.offset > in_file - extent.size) {
       throw input_error(fmt::format("bytes {}–{} lie past the end of the file, which has {}",
                                     grouped(extent.offset), grouped(extent.offset + extent.size),
@@ -232,7 +255,8 @@ class DatasetArray final : public Array {
   Handle dataset_;
   Layout layout_;
   std::vector<std::int64_t> grid_;
-  std::int64_t chunk_bytes_;  ///< of one whole chunk, decoded
+  std::int64_t chunk_bytes_;                                     ///< of one whole chunk, decoded
+  mutable std::unordered_map<std::int64_t, ChunkPlace> places_;  ///< under the Lock
 };
 
 }  // namespace

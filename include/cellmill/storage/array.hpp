@@ -53,6 +53,9 @@ class Array {
   /// is corrupt
   [[nodiscard]] virtual EncodedChunk fetch(std::int64_t chunk) const = 0;
 
+  /// Chunks [chunks) in order: what lies together on disk is read together.
+  [[nodiscard]] virtual std::vector<EncodedChunk> fetch_many(Range chunks) const;
+
   /// Bytes that `fetch(chunk)` will read, 0 if missing (for budgets and for sequential reading).
   [[nodiscard]] virtual std::int64_t encoded_bytes(std::int64_t chunk) const = 0;
 
