@@ -47,21 +47,22 @@ def make_plate(number: int, cells: int = 300, genes: int = 400, *, seed: int = 5
     return ad.AnnData(sp.csr_matrix(counts.astype(np.float32)), obs=obs, var=var)
 
 
+def write(adata: ad.AnnData, path: Path, *, zarr_format: int = 3, **options) -> Path:
+    """As anndata writes it, by the name's ending; `compression` and the like are h5ad's options."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        if path.suffix == ".zarr":
+            with ad.settings.override(zarr_write_format=zarr_format):
+                adata.write_zarr(path)
+        else:
+            adata.write_h5ad(path, **options)
+    return path
+
+
 def write_plates(folder: Path, plates: list[ad.AnnData], suffix: str = ".h5ad", **options) -> list[Path]:
-    """Writes plate1, plate2 ...; `zarr_format` and h5ad's `compression` are options."""
+    """Writes plate1, plate2 ...; options as for `write`."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for number, plate in enumerate(plates, 1):
-        path = folder / f"plate{number}{suffix}"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            if suffix == ".zarr":
-                with ad.settings.override(zarr_write_format=options.get("zarr_format", 3)):
-                    plate.write_zarr(path)
-            else:
-                plate.write_h5ad(path, **options)
-        paths.append(path)
-    return paths
+    return [write(plate, folder / f"plate{number}{suffix}", **options) for number, plate in enumerate(plates, 1)]
 
 
 def read(path: Path) -> ad.AnnData:

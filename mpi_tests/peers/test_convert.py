@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
-
 import anndata as ad
 import numpy as np
 import pandas as pd
@@ -12,6 +9,7 @@ import pytest
 import scipy.sparse as sp
 from anndata.tests.helpers import assert_equal
 
+from plates import read, write
 from program import cellmill, fails, succeed
 
 
@@ -55,19 +53,6 @@ def everything() -> ad.AnnData:
     adata.uns["category"] = pd.Categorical(["u", "v", "u"])
     adata.uns["missing"] = None
     return adata
-
-
-def read(path: Path) -> ad.AnnData:
-    return ad.read_zarr(path) if path.suffix == ".zarr" else ad.read_h5ad(path)
-
-
-def write(adata: ad.AnnData, path: Path, **options) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if path.suffix == ".zarr":
-            adata.write_zarr(path)
-        else:
-            adata.write_h5ad(path, **options)
 
 
 @pytest.mark.parametrize("source", ["in.h5ad", "gzip.h5ad", "in.zarr"])

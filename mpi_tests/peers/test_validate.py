@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import shutil
-import warnings
 from pathlib import Path
 
 import anndata as ad
@@ -15,22 +14,12 @@ import pytest
 import scipy.sparse as sp
 import zarr
 
-from plates import make_plate
+from plates import make_plate, write
 from program import Outcome, cellmill, succeed
 
 # Places that are damaged, of each kind; 200 and 50 for the long form.
 FLIPS = int(os.environ.get("CELLMILL_FLIPS", "12"))
 CUTS = int(os.environ.get("CELLMILL_CUTS", "6"))
-
-
-def write(adata: ad.AnnData, path: Path, **options) -> Path:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        if path.suffix == ".zarr":
-            adata.write_zarr(path)
-        else:
-            adata.write_h5ad(path, **options)
-    return path
 
 
 def validate(path: Path) -> Outcome:
@@ -172,8 +161,7 @@ def zarr_stores(folder: Path) -> list[Path]:
     stores = []
     for number, (zarr_format, shards) in enumerate([(2, None), (3, None), (3, 4000)]):
         path = folder / f"store{number}.zarr"
-        with ad.settings.override(zarr_write_format=zarr_format):
-            write(adata, path)
+        write(adata, path, zarr_format=zarr_format)
         if shards:
             group = zarr.open_group(path, mode="r+", use_consolidated=False)
             ad.io.write_elem(group, "X", adata.X, dataset_kwargs={"chunks": (500,), "shards": (shards,)})
