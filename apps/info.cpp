@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cellmill/anndata/paths.hpp"
+#include "cellmill/anndata/store.hpp"
 #include "command.hpp"
 
 namespace cellmill {
@@ -40,7 +41,7 @@ class InfoCommand : public Command {
     nlohmann::ordered_json files = nlohmann::ordered_json::array();
     for (const std::filesystem::path& path : expand_paths(paths_)) {
       nlohmann::ordered_json description = describe_anndata(path);
-      if (detail_ == Detail::tree) description["tree"] = describe_tree(*open_store(path));
+      if (detail_ == Detail::tree) description["tree"] = describe_tree(*open_anndata_store(path));
       if (session.options.output == Output::text) {
         std::cout << info_text(description);
         if (detail_ == Detail::tree) std::cout << tree_text(description["tree"]);

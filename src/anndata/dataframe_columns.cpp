@@ -38,7 +38,7 @@ void describe_array(const Group& frame, OpenedColumn& column) {
   column.arrays.values = open_values(frame, column.info.name);
   column.info.dtype = column.arrays.values->array().info().dtype;
   if (attributes.contains("categories")) {
-    throw input_error("it is a categorical column as anndata 0.7 wrote it");
+    throw input_error("it is categorical, but its categories are not there");
   }
   if (column.info.dtype == DType::string) {
     column.info.kind = ColumnKind::string;
