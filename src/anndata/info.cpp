@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cellmill/anndata/anndata.hpp"
+#include "cellmill/anndata/paths.hpp"
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
@@ -240,7 +241,7 @@ Json describe_anndata(const fs::path& path) {
                       {"format", format_name(data->root().format())},
                       {"n_obs", data->n_obs()},
                       {"n_vars", data->n_vars()},
-                      {"disk_bytes", disk_bytes(path)},
+                      {"disk_bytes", disk_bytes(split_genome(path).file)},
                       {"loaded_bytes", loaded_bytes(tree)},
                       {"x", describe_x(*data, tree)},
                       {"obs", describe_frame(data->obs())},

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "cellmill/core/error.hpp"
 
@@ -66,7 +67,7 @@ std::vector<fs::path> matches(const std::string& pattern) {
 /// `paths` gets the AnnData of one path that is no glob.
 void append_path(const fs::path& path, std::vector<fs::path>& paths) {
   std::error_code failed;
-  const fs::file_status status = fs::status(path, failed);
+  const fs::file_status status = fs::status(split_genome(path).file, failed);
   if (status.type() == fs::file_type::not_found) {
     throw not_found_error(fmt::format("{}: no such file or folder", path.string()));
   }
@@ -82,10 +83,13 @@ void append_path(const fs::path& path, std::vector<fs::path>& paths) {
 
 void append_path_or_glob(const fs::path& argument, std::vector<fs::path>& paths) {
   std::error_code ignored;
+  const auto [file, genome] = split_genome(argument);
   // A name may contain [ or *: what exists is taken by its name.
-  const bool glob = argument.native().find_first_of("*?[") != std::string::npos;
-  if (!glob || fs::exists(argument, ignored)) return append_path(argument, paths);
-  for (const fs::path& path : matches(argument.native())) append_path(path, paths);
+  const bool glob = file.native().find_first_of("*?[") != std::string::npos;
+  if (!glob || fs::exists(file, ignored)) return append_path(argument, paths);
+  for (const fs::path& path : matches(file.native())) {
+    append_path(genome.empty() ? path : fs::path(path.native() + "::" + genome), paths);
+  }
 }
 
 std::string_view trimmed(std::string_view line) {
@@ -113,9 +117,10 @@ void append_list(const fs::path& list, std::vector<fs::path>& paths) {
 }
 
 void refuse_repeated(const std::vector<fs::path>& paths) {
-  std::set<fs::path> seen;
+  std::set<std::pair<fs::path, std::string>> seen;
   for (const fs::path& path : paths) {
-    if (!seen.insert(fs::canonical(path)).second) {
+    const auto [file, genome] = split_genome(path);
+    if (!seen.emplace(fs::canonical(file), genome).second) {
       throw input_error(fmt::format("{}: the plate is named twice", path.string()));
     }
   }
@@ -155,10 +160,21 @@ std::vector<fs::path> expand_paths(std::span<const std::string> arguments) {
   return paths;
 }
 
+PlatePath split_genome(const fs::path& path) {
+  const std::string& text = path.native();
+  const std::size_t colons = text.rfind("::");
+  std::error_code ignored;
+  if (colons == std::string::npos || fs::exists(path, ignored)) return {path, ""};
+  return {text.substr(0, colons), text.substr(colons + 2)};
+}
+
 std::string plate_label(const fs::path& path) {
-  const fs::path name = path.has_filename() ? path.filename() : path.parent_path().filename();
-  const bool known = name.extension() == ".h5ad" || name.extension() == ".zarr";
-  return known ? name.stem().string() : name.string();
+  const auto [file, genome] = split_genome(path);
+  const fs::path name = file.has_filename() ? file.filename() : file.parent_path().filename();
+  const fs::path extension = name.extension();
+  const bool known = extension == ".h5ad" || extension == ".zarr" || extension == ".h5";
+  const std::string label = known ? name.stem().string() : name.string();
+  return genome.empty() ? label : label + "-" + genome;
 }
 
 }  // namespace cellmill

@@ -141,5 +141,29 @@ TEST(PlateLabel, IsTheNameWithoutItsKnownExtension) {
   EXPECT_EQ(plate_label("data/plate.v2"), "plate.v2");
 }
 
+TEST_F(Paths, MayNameAGenome) {
+  file("a.h5");
+  file("b.h5");
+  EXPECT_THAT(expanded({in("a.h5") + "::mm10", in("a.h5") + "::hg19", in("b.h5")}),
+              ElementsAre("a.h5::mm10", "a.h5::hg19", "b.h5"));
+  EXPECT_THAT(expanded({in("*.h5") + "::mm10"}), ElementsAre("a.h5::mm10", "b.h5::mm10"));
+  EXPECT_THAT(
+      [&] {
+        expanded({in("a.h5") + "::mm10", in("./a.h5") + "::mm10"});
+      },
+      ThrowsMessage<Error>(HasSubstr("named twice")));
+  EXPECT_THAT([&] { expanded({in("c.h5") + "::mm10"}); },
+              ThrowsMessage<Error>(HasSubstr("no such file")));
+  EXPECT_EQ(plate_label(in("a.h5") + "::mm10"), "a-mm10");
+  EXPECT_EQ(plate_label(in("a.h5")), "a");
+}
+
+TEST_F(Paths, MayHaveColonsOfTheirOwn) {
+  file("odd::name.h5ad");
+  EXPECT_THAT(expanded({in("odd::name.h5ad")}), ElementsAre("odd::name.h5ad"));
+  EXPECT_EQ(split_genome(in("odd::name.h5ad")).genome, "");
+  EXPECT_EQ(split_genome(in("odd::name.h5ad") + "::mm10").genome, "mm10");
+}
+
 }  // namespace
 }  // namespace cellmill
