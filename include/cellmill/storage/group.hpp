@@ -15,7 +15,12 @@
 namespace cellmill {
 
 enum class NodeKind { none, group, array };
-enum class StoreFormat { hdf5, zarr2, zarr3 };
+enum class StoreFormat {
+  hdf5,
+  zarr2,
+  zarr3,
+  mtx  ///< text of 10x, read through a view of it; never written
+};
 
 /// How a new array is laid out. Codec names: "none", "gzip", "zstd", "lz4" (blosc-lz4 with
 /// shuffle); Zarr only: "zstd", "lz4". HDF5: "none" (contiguous, allocated early, not filled) and
