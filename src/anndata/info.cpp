@@ -56,6 +56,8 @@ const char* format_name(StoreFormat format) {
       return "zarr2";
     case StoreFormat::zarr3:
       return "zarr3";
+    case StoreFormat::mtx:
+      return "mtx";
   }
   return "unknown";
 }

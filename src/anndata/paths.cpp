@@ -9,6 +9,7 @@
 #include <system_error>
 #include <utility>
 
+#include "anndata/views/tenx.hpp"
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
@@ -72,7 +73,7 @@ void append_path(const fs::path& path, std::vector<fs::path>& paths) {
     throw not_found_error(fmt::format("{}: no such file or folder", path.string()));
   }
   if (failed) throw io_error(fmt::format("{}: {}", path.string(), failed.message()));
-  if (fs::is_directory(status) && !is_zarr_store(path)) {
+  if (fs::is_directory(status) && !is_zarr_store(path) && !is_tenx_mtx(path)) {
     const std::vector<fs::path> plates = plates_in_folder(path);
     paths.insert(paths.end(), plates.begin(), plates.end());
   } else {
@@ -170,9 +171,11 @@ PlatePath split_genome(const fs::path& path) {
 
 std::string plate_label(const fs::path& path) {
   const auto [file, genome] = split_genome(path);
-  const fs::path name = file.has_filename() ? file.filename() : file.parent_path().filename();
+  fs::path name = file.has_filename() ? file.filename() : file.parent_path().filename();
+  if (name.native().ends_with(".mtx.gz")) name = name.stem();
   const fs::path extension = name.extension();
-  const bool known = extension == ".h5ad" || extension == ".zarr" || extension == ".h5";
+  const bool known =
+      extension == ".h5ad" || extension == ".zarr" || extension == ".h5" || extension == ".mtx";
   const std::string label = known ? name.stem().string() : name.string();
   return genome.empty() ? label : label + "-" + genome;
 }

@@ -158,6 +158,14 @@ TEST_F(Paths, MayNameAGenome) {
   EXPECT_EQ(plate_label(in("a.h5")), "a");
 }
 
+TEST_F(Paths, AFolderOfMtxIsOnePlate) {
+  file("s1/matrix.mtx.gz");
+  file("s1/barcodes.tsv.gz");
+  EXPECT_THAT(expanded({in("s1/")}), ElementsAre("s1"));
+  EXPECT_EQ(plate_label(in("s1")), "s1");
+  EXPECT_EQ(plate_label(in("s1_matrix.mtx.gz")), "s1_matrix");
+}
+
 TEST_F(Paths, MayHaveColonsOfTheirOwn) {
   file("odd::name.h5ad");
   EXPECT_THAT(expanded({in("odd::name.h5ad")}), ElementsAre("odd::name.h5ad"));

@@ -23,6 +23,11 @@ std::unique_ptr<Group> open_anndata_store(const std::filesystem::path& path,
                                           const AnnDataOpenOptions& options) {
   const auto [file, named] = split_genome(path);
   const std::string& genome = options.genome.empty() ? named : options.genome;
+  if (is_tenx_mtx(file)) {
+    const std::string name = (file.has_filename() ? file : file.parent_path()).filename().string();
+    refuse_genome(name, genome);
+    return open_view(name, StoreFormat::mtx, tenx_mtx(file));
+  }
   std::unique_ptr<Group> root = open_store(file);
   const bool tenx = is_tenx_h5(*root);
   if (!tenx) refuse_genome(root->location(), genome);
