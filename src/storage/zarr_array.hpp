@@ -26,6 +26,8 @@ class ZarrArray : public Array {
   void fill(std::span<std::byte> out) const;
   /// Elements in the order and byte order of memory.
   void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;
+  void take_field(std::span<const std::byte> records, std::span<std::byte> out) const;
+  void transpose(std::span<const std::byte> stored, std::span<std::byte> out) const;
   /// Strings [first, first + count) of a chunk.
   void decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,
                       Strings& out) const;

@@ -8,6 +8,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "storage/json_file.hpp"
+#include "storage/structured_array.hpp"
 #include "storage/zarr_array.hpp"
 #include "storage/zarr_writer.hpp"
 
@@ -160,8 +161,25 @@ std::unique_ptr<Array> ZarrGroup::array(const std::string& name) const {
   expect_kind(name, NodeKind::array);
   const std::string location = location_of(name);
   const fs::path folder = folder_of(name);
-  return std::make_unique<ZarrArray>(folder, location,
-                                     read_array_metadata(folder, location, format_));
+  ZarrMetadata metadata = read_array_metadata(folder, location, format_);
+  if (!metadata.fields.empty()) {
+    return std::make_unique<StructuredArray>(metadata.info(location));
+  }
+  return std::make_unique<ZarrArray>(folder, location, std::move(metadata));
+}
+
+std::unique_ptr<Array> ZarrGroup::field(const std::string& name, const std::string& field) const {
+  expect_kind(name, NodeKind::array);
+  const std::string location = location_of(name);
+  const fs::path folder = folder_of(name);
+  const ZarrMetadata table = read_array_metadata(folder, location, format_);
+  for (const ZarrField& candidate : table.fields) {
+    if (candidate.name != field) continue;
+    const std::string place = field_location(location, field);
+    return std::make_unique<ZarrArray>(
+        folder, place, with_context(place, [&] { return table.of_field(candidate); }));
+  }
+  no_such_field(location, field, field_names(table.fields));
 }
 
 json ZarrGroup::attributes(const std::string& name) const {

@@ -27,6 +27,8 @@ class ZarrGroup : public Group {
   [[nodiscard]] std::vector<std::string> keys() const override;
   [[nodiscard]] std::unique_ptr<Group> group(const std::string& name) const override;
   [[nodiscard]] std::unique_ptr<Array> array(const std::string& name) const override;
+  [[nodiscard]] std::unique_ptr<Array> field(const std::string& name,
+                                             const std::string& field) const override;
   [[nodiscard]] nlohmann::json attributes(const std::string& name) const override;
   std::unique_ptr<Group> create_group(const std::string& name) override;
   std::unique_ptr<ArrayWriter> create_array(const std::string& name,

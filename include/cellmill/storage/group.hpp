@@ -77,6 +77,13 @@ class Group {
   [[nodiscard]] virtual std::unique_ptr<Group> group(const std::string& name) const = 0;
   [[nodiscard]] virtual std::unique_ptr<Array> array(const std::string& name) const = 0;
 
+  /// One field of a table in one array (`ArrayInfo::fields`), of one dimension, as an array of its
+  /// own: numbers, booleans or strings. Where each row holds several values (old obsm), they are
+  /// its further axes. A whole chunk of the table is read for one of the field.
+  /// \throws Error(missing) if there is no such array or field, Error(input) if it is no table
+  [[nodiscard]] virtual std::unique_ptr<Array> field(const std::string& name,
+                                                     const std::string& field) const = 0;
+
   /// Attributes of this group, or of the element `name`, as JSON: strings, numbers, booleans,
   /// arrays of them. An HDF5 object reference reads as the path it points to.
   [[nodiscard]] virtual nlohmann::json attributes(const std::string& name = "") const = 0;
