@@ -24,15 +24,37 @@ bool is_modern_frame(const Group& root, const std::string& name) {
          attributes.value("encoding-version", json()) == "0.2.0";
 }
 
-/// `raw.X`, `raw.var`, `raw.varm` beside X, which later became the members of `raw`.
-NodeMap dotted_raw(const Element& root) {
+/// `obs`, `raw.var`, `obsm` … of any age.
+Node slot_node(const Element& slot, const std::string& name) {
+  if (!is_table(slot)) return modern_node(slot);
+  if (name == "obs" || name == "var") return table_frame(slot);
+  return name == "obsm" || name == "varm" ? table_dict(slot) : modern_node(slot);
+}
+
+/// `raw.X`, `raw.var`, `raw.varm` beside X, which later became the members of `raw`; and those of
+/// `raw` that are tables.
+NodeMap old_raw(const Element& root) {
   NodeMap members;
-  for (const char* name : {"X", "var", "varm"}) {
-    if (Node member = modern_node(root.child(std::string("raw.") + name))) {
+  for (const std::string name : {"X", "var", "varm"}) {
+    const Element now = root.child("raw/" + name);
+    const Element dotted = root.child("raw." + name);
+    if (is_table(now)) {
+      members.emplace(name, slot_node(now, name));
+    } else if (Node member = slot_node(dotted, name)) {
       members.emplace(name, std::move(member));
     }
   }
   return members;
+}
+
+/// obs and var that are tables have their categories in uns.
+void use_old_categories(const Element& root, NodeMap& slots) {
+  OldCategories categories = find_old_categories(root);
+  if (!categories.obs.empty()) slots["obs"] = table_frame(root.child("obs"), categories.obs);
+  if (!categories.var.empty()) slots["var"] = table_frame(root.child("var"), categories.var);
+  if (!categories.hidden.empty()) {
+    slots["uns"] = changed_node(slots["uns"], std::move(categories.hidden));
+  }
 }
 
 bool is_graph(const Node& node) {
@@ -96,10 +118,11 @@ Node old_anndata(const std::shared_ptr<const Group>& store) {
   NodeMap slots;
   for (const std::string& name : root.keys()) {
     if (name.starts_with("raw.")) continue;
-    if (Node slot = modern_node(root.child(name))) slots.emplace(name, std::move(slot));
+    if (Node slot = slot_node(root.child(name), name)) slots.emplace(name, std::move(slot));
   }
   for (const char* name : {"obs", "var"}) warn_of_missing_names(root, name);
-  if (NodeMap members = dotted_raw(root); !members.empty()) {
+  use_old_categories(root, slots);
+  if (NodeMap members = old_raw(root); !members.empty()) {
     const auto raw = slots.find("raw");
     slots["raw"] = raw != slots.end() && raw->second->kind() == NodeKind::group
                        ? changed_node(raw->second, std::move(members))

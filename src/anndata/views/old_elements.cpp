@@ -18,6 +18,7 @@ bool is_text(const json& attributes, const char* name) {
 }
 
 json array_encoding(const ArrayInfo& info) {
+  if (!info.fields.empty()) return encoding("rec-array", "0.2.0");
   const bool text = info.dtype == DType::string;
   if (info.shape.empty()) return encoding(text ? "string" : "numeric-scalar", "0.2.0");
   return encoding(text ? "string-array" : "array", "0.2.0");

@@ -39,6 +39,13 @@ class ViewGroup final : public Group {
     return expect(name, NodeKind::array)->array();
   }
 
+  [[nodiscard]] std::unique_ptr<Array> field(const std::string& name,
+                                             const std::string& field) const override {
+    std::unique_ptr<Array> found = expect(name, NodeKind::array)->field(field);
+    if (found != nullptr) return found;
+    throw input_error(fmt::format("{}: {} is no table in one array", location_, name));
+  }
+
   [[nodiscard]] nlohmann::json attributes(const std::string& name) const override {
     const Node node = find(name);
     if (node == nullptr) throw missing(name);

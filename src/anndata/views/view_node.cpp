@@ -72,6 +72,9 @@ class ElementNode final : public ViewNode {
     return child.kind() == NodeKind::none ? nullptr : element_node(std::move(child));
   }
   [[nodiscard]] std::unique_ptr<Array> array() const override { return element_.array(); }
+  [[nodiscard]] std::unique_ptr<Array> field(const std::string& name) const override {
+    return element_.field(name);
+  }
 
  private:
   Element element_;
@@ -116,7 +119,8 @@ class RowNumbers final : public Array {
               .dtype = DType::int64,
               .shape = {rows},
               .chunk_shape = {std::clamp<std::int64_t>(rows, 1, 65'536)},
-              .codecs = "none"} {}
+              .codecs = "none",
+              .fields = {}} {}
 
   [[nodiscard]] const ArrayInfo& info() const override { return info_; }
   [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override {
@@ -139,6 +143,8 @@ class RowNumbers final : public Array {
 };
 
 }  // namespace
+
+std::unique_ptr<Array> ViewNode::field(const std::string& /*name*/) const { return nullptr; }
 
 std::vector<std::string> Element::keys() const {
   return path.empty() ? root->keys() : root->group(path)->keys();

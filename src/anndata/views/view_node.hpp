@@ -33,6 +33,8 @@ class ViewNode {
   [[nodiscard]] virtual Node child(const std::string& name) const = 0;
   /// Only asked of arrays.
   [[nodiscard]] virtual std::unique_ptr<Array> array() const = 0;
+  /// Only asked of tables in one array; null if it is none.
+  [[nodiscard]] virtual std::unique_ptr<Array> field(const std::string& name) const;
 };
 
 /// An element of a real store, by its path from the root (empty: the root itself).
@@ -44,6 +46,9 @@ struct Element {
   [[nodiscard]] nlohmann::json attributes() const { return root->attributes(path); }
   [[nodiscard]] std::vector<std::string> keys() const;
   [[nodiscard]] std::unique_ptr<Array> array() const { return root->array(path); }
+  [[nodiscard]] std::unique_ptr<Array> field(const std::string& name) const {
+    return root->field(path, name);
+  }
   [[nodiscard]] Element child(const std::string& name) const;
   [[nodiscard]] bool has(const std::string& name) const {
     return child(name).kind() != NodeKind::none;
