@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <set>
 #include <system_error>
 #include <utility>
 
 #include "anndata/views/tenx.hpp"
 #include "cellmill/core/error.hpp"
+#include "cellmill/storage/group.hpp"
 
 namespace cellmill {
 namespace fs = std::filesystem;
@@ -26,14 +28,50 @@ std::string_view digits_at(std::string_view text, std::size_t at, std::size_t& e
   return text.substr(at, end - at);
 }
 
+constexpr std::string_view zipped_store = ".zarr.zip";
+
 bool is_zarr_store(const fs::path& path) {
   std::error_code ignored;
   return fs::exists(path / "zarr.json", ignored) || fs::exists(path / ".zgroup", ignored) ||
-         fs::exists(path / ".zattrs", ignored);
+         fs::exists(path / ".zattrs", ignored) || fs::exists(path / ".zmetadata", ignored);
+}
+
+bool is_zip_archive(const fs::path& path) { return path.native().ends_with(zipped_store); }
+
+bool is_plate_file(const fs::path& path) {
+  return path.extension() == ".h5ad" || is_zip_archive(path);
+}
+
+/// Whether a Zarr store is annbatch's: a group of many AnnData.
+bool is_collection(const fs::path& path) {
+  try {
+    return open_zarr(path)->attributes().value("encoding-type", nlohmann::json()) ==
+           "annbatch-preshuffled";
+  } catch (const Error&) {
+    return false;  // whoever opens it says what is wrong
+  }
 }
 
 bool natural_path_less(const fs::path& a, const fs::path& b) {
   return natural_less(a.native(), b.native());
+}
+
+void append_collection(const fs::path& collection, std::vector<fs::path>& paths) {
+  std::vector<fs::path> plates;
+  const auto root = open_zarr(collection);
+  for (const std::string& name : root->keys()) {
+    if (root->kind(name) == NodeKind::group) plates.push_back(collection / name);
+  }
+  if (plates.empty()) {
+    throw input_error(fmt::format("{}: the collection holds no data sets", collection.string()));
+  }
+  if (!fs::is_directory(collection)) {
+    throw input_error(fmt::format(
+        "{}: a collection of {} data sets in a zip archive can't be taken apart; unpack it first",
+        collection.string(), plates.size()));
+  }
+  std::sort(plates.begin(), plates.end(), natural_path_less);
+  paths.insert(paths.end(), plates.begin(), plates.end());
 }
 
 std::vector<fs::path> plates_in_folder(const fs::path& folder) {
@@ -43,7 +81,7 @@ std::vector<fs::path> plates_in_folder(const fs::path& folder) {
        entry.increment(failed)) {
     const fs::path& path = entry->path();
     if (path.filename().native().starts_with('.')) continue;
-    const bool plate = entry->is_directory() ? is_zarr_store(path) : path.extension() == ".h5ad";
+    const bool plate = entry->is_directory() ? is_zarr_store(path) : is_plate_file(path);
     if (plate) plates.push_back(path);
   }
   if (failed) throw io_error(fmt::format("{}: {}", folder.string(), failed.message()));
@@ -74,11 +112,13 @@ void append_path(const fs::path& path, std::vector<fs::path>& paths) {
   }
   if (failed) throw io_error(fmt::format("{}: {}", path.string(), failed.message()));
   if (fs::is_directory(status) && !is_zarr_store(path) && !is_tenx_mtx(path)) {
-    const std::vector<fs::path> plates = plates_in_folder(path);
-    paths.insert(paths.end(), plates.begin(), plates.end());
+    for (const fs::path& plate : plates_in_folder(path)) append_path(plate, paths);
   } else {
     // `plate1.zarr/` without its slash, so that every path has a file name.
-    paths.push_back(path.has_filename() ? path : path.parent_path());
+    const fs::path plate = path.has_filename() ? path : path.parent_path();
+    const bool zarr = fs::is_directory(status) || is_zip_archive(plate);
+    if (zarr && is_collection(plate)) return append_collection(plate, paths);
+    paths.push_back(plate);
   }
 }
 
@@ -172,7 +212,7 @@ PlatePath split_genome(const fs::path& path) {
 std::string plate_label(const fs::path& path) {
   const auto [file, genome] = split_genome(path);
   fs::path name = file.has_filename() ? file.filename() : file.parent_path().filename();
-  if (name.native().ends_with(".mtx.gz")) name = name.stem();
+  if (is_zip_archive(name) || name.native().ends_with(".mtx.gz")) name = name.stem();
   const fs::path extension = name.extension();
   const bool known =
       extension == ".h5ad" || extension == ".zarr" || extension == ".h5" || extension == ".mtx";

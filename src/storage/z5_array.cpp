@@ -231,7 +231,7 @@ bool have_z5() { return true; }
 
 std::unique_ptr<Array> open_z5_array(const fs::path& store, const std::string& name) {
   const std::string location = location_of(store, name);
-  const std::optional<StoreFormat> format = zarr_format(store);
+  const std::optional<StoreFormat> format = zarr_format(LocalStore(store));
   if (!format) throw input_error(store.string() + ": is not a Zarr group");
   const bool v2 = *format == StoreFormat::zarr2;
   const auto document = read_json_file(store / name / (v2 ? ".zarray" : "zarr.json"));
@@ -252,11 +252,12 @@ std::unique_ptr<ArrayWriter> create_z5_array(const fs::path& store, const std::s
   return through_z5(location, Error::Kind::io, [&] {
     ZarrMetadata metadata = spec_metadata(spec, format);
     expect_capable(metadata);
-    if (!zarr_format(store)) write_zarr_group(store, format);
+    if (!zarr_format(LocalStore(store))) write_zarr_group(store, format);
     for (std::size_t slash = name.find('/'); slash != name.npos;
          slash = name.find('/', slash + 1)) {
       const fs::path above = store / name.substr(0, slash);
-      if (zarr_node_kind(above, format) == NodeKind::none) write_zarr_group(above, format);
+      if (zarr_node_kind(LocalStore(above), "", format) == NodeKind::none)
+        write_zarr_group(above, format);
     }
     const bool v2 = format == StoreFormat::zarr2;
     const Z5Codec codec = z5_codec(metadata);

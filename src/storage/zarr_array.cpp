@@ -8,7 +8,6 @@
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
-#include "storage/zarr_files.hpp"
 #include "storage/zarr_text.hpp"
 
 namespace cellmill {
@@ -25,12 +24,14 @@ std::span<std::byte> scratch(std::size_t bytes) {
 
 }  // namespace
 
-ZarrArray::ZarrArray(std::filesystem::path folder, std::string location, ZarrMetadata metadata)
-    : folder_(std::move(folder)),
+ZarrArray::ZarrArray(std::shared_ptr<const ByteStore> store, std::string path, std::string location,
+                     ZarrMetadata metadata)
+    : store_(std::move(store)),
+      path_(std::move(path)),
       metadata_(std::move(metadata)),
       info_(metadata_.info(std::move(location))),
       grid_(chunk_grid(info_.shape, info_.chunk_shape)) {
-  if (metadata_.sharded()) shards_ = std::make_unique<ShardReader>(folder_, metadata_);
+  if (metadata_.sharded()) shards_ = std::make_unique<ShardReader>(store_, path_, metadata_);
 }
 
 template <class Body>
@@ -49,14 +50,14 @@ decltype(auto) ZarrArray::in_chunk(std::int64_t chunk, Body&& body) const {
   }
 }
 
-std::filesystem::path ZarrArray::chunk_path(std::int64_t chunk) const {
-  return folder_ / metadata_.key(grid_coordinates(chunk, grid_));
+std::string ZarrArray::chunk_key(std::int64_t chunk) const {
+  return join_key(path_, metadata_.key(grid_coordinates(chunk, grid_)));
 }
 
 EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
     std::optional<Bytes> bytes =
-        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : read_file(chunk_path(chunk));
+        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : store_->read(chunk_key(chunk));
     EncodedChunk encoded;
     encoded.chunk = chunk;
     encoded.missing = !bytes;
@@ -68,7 +69,7 @@ EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
 std::int64_t ZarrArray::encoded_bytes(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
     return shards_ ? shards_->encoded_bytes(grid_coordinates(chunk, grid_))
-                   : file_bytes(chunk_path(chunk));
+                   : store_->size(chunk_key(chunk));
   });
 }
 

@@ -110,11 +110,14 @@ enum class OpenMode { read, create, update };  ///< create fails if the path exi
 /// The root group of an HDF5 file.
 [[nodiscard]] std::unique_ptr<Group> open_hdf5(const std::filesystem::path& path,
                                                OpenMode mode = OpenMode::read);
-/// The root group of a Zarr store (a folder); the format matters for `create` only.
+/// The root group of a Zarr store: a folder or, for reading, a zip archive with the store in its
+/// root. The format matters for `create` only. Where no element below the root has a document of
+/// its own, consolidated metadata says what there is.
 [[nodiscard]] std::unique_ptr<Group> open_zarr(const std::filesystem::path& path,
                                                OpenMode mode = OpenMode::read,
                                                StoreFormat format = StoreFormat::zarr3);
-/// The root group of whatever is there, for reading: an HDF5 file, a Zarr v2 or v3 folder.
+/// The root group of whatever is there, for reading: an HDF5 file, a Zarr v2 or v3 folder or zip
+/// archive.
 /// \throws Error(not_found) if nothing is there, Error(input) if it is neither
 [[nodiscard]] std::unique_ptr<Group> open_store(const std::filesystem::path& path);
 

@@ -134,10 +134,39 @@ TEST_F(Paths, RefusesAPlateNamedTwice) {
       ThrowsMessage<Error>(HasSubstr("named twice")));
 }
 
+TEST_F(Paths, AZarrArchiveIsAPlate) {
+  file("p/plate10.zarr.zip");
+  file("p/plate9.zarr.zip");
+  file("p/other.zip");
+  EXPECT_THAT(expanded({in("p")}), ElementsAre("p/plate9.zarr.zip", "p/plate10.zarr.zip"));
+  EXPECT_THAT(expanded({in("p/plate9.zarr.zip")}), ElementsAre("p/plate9.zarr.zip"));
+}
+
+TEST_F(Paths, ACollectionIsItsDataSetsInNaturalOrder) {
+  const auto node = [](const char* type) {
+    return std::string(R"({"zarr_format": 3, "node_type": "group", "attributes": )"
+                       R"({"encoding-type": ")") +
+           type + "\"}}";
+  };
+  file("c.zarr/zarr.json", node("annbatch-preshuffled"));
+  for (const char* name : {"dataset_0", "dataset_10", "dataset_2"}) {
+    file(std::string("c.zarr/") + name + "/zarr.json", node("anndata"));
+  }
+  const auto all = ElementsAre("c.zarr/dataset_0", "c.zarr/dataset_2", "c.zarr/dataset_10");
+  EXPECT_THAT(expanded({in("c.zarr")}), all);
+  EXPECT_THAT(expanded({in("c.zarr/")}), all);
+  EXPECT_THAT(expanded({folder_.string()}), all);
+  EXPECT_THAT(expanded({in("c.zarr/dataset_2")}), ElementsAre("c.zarr/dataset_2"));
+  file("empty.zarr/zarr.json", node("annbatch-preshuffled"));
+  EXPECT_THAT([&] { expanded({in("empty.zarr")}); },
+              ThrowsMessage<Error>(HasSubstr("empty.zarr: the collection holds no data sets")));
+}
+
 TEST(PlateLabel, IsTheNameWithoutItsKnownExtension) {
   EXPECT_EQ(plate_label("data/plate1.h5ad"), "plate1");
   EXPECT_EQ(plate_label("data/plate1.zarr/"), "plate1");
   EXPECT_EQ(plate_label("GSE12.plate1.h5ad"), "GSE12.plate1");
+  EXPECT_EQ(plate_label("data/plate1.zarr.zip"), "plate1");
   EXPECT_EQ(plate_label("data/plate.v2"), "plate.v2");
 }
 
