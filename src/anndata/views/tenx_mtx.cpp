@@ -113,12 +113,12 @@ Table read_table(const fs::path& path, const std::string& location,
   return table;
 }
 
-Node scratch_node(nlohmann::json attributes, std::shared_ptr<const ScratchBlocks> blocks) {
+Node scratch_node(nlohmann::json attributes, const std::shared_ptr<const ScratchBlocks>& blocks) {
   return array_node(std::move(attributes), [blocks] { return open_scratch_array(blocks); });
 }
 
-Node names_node(std::shared_ptr<const ScratchBlocks> blocks) {
-  return scratch_node(encoding("string-array", "0.2.0"), std::move(blocks));
+Node names_node(const std::shared_ptr<const ScratchBlocks>& blocks) {
+  return scratch_node(encoding("string-array", "0.2.0"), blocks);
 }
 
 Node matrix_node(const ScratchCsr& csr) {
