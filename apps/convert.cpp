@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
-#include "cellmill/anndata/anndata.hpp"
 #include "cellmill/anndata/copy.hpp"
+#include "cellmill/anndata/store.hpp"
 #include "cellmill/core/progress.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/storage/output.hpp"
@@ -58,7 +58,7 @@ class ConvertCommand : public Command {
     if (extension != ".zarr" && extension != ".h5ad") {
       throw usage_error(output_.string() + ": the output's name must end in .zarr or .h5ad");
     }
-    const auto from = open_store(input_);
+    const auto from = open_anndata_store(input_);
     AtomicOutput output(output_, if_exists_);
     {
       const auto to = extension == ".h5ad"

@@ -15,10 +15,8 @@ std::unique_ptr<DataFrame> open_frame(const Group& root, const std::string& name
     throw input_error(fmt::format("{}: not an AnnData: there is no {}", root.location(), name));
   }
   if (root.kind(name) == NodeKind::array) {
-    throw input_error(fmt::format(
-        "{}: {} is a table in one array, as anndata before 0.7 wrote it, which is not supported "
-        "yet; expected a group (read it with Python's anndata and write it again)",
-        root.location(), name));
+    throw input_error(fmt::format("{}: {} is an array without named fields, expected a dataframe",
+                                  root.location(), name));
   }
   return std::make_unique<DataFrame>(root.group(name));
 }
@@ -32,11 +30,12 @@ void expect_size(const std::string& location, std::int64_t found, std::int64_t e
 
 }  // namespace
 
-std::unique_ptr<AnnData> AnnData::open(const std::filesystem::path& path) {
+std::unique_ptr<AnnData> AnnData::open(const std::filesystem::path& path,
+                                       const AnnDataOpenOptions& options) {
   std::unique_ptr<AnnData> data(new AnnData());  // NOLINT: the constructor is private
   data->path_ = path;
   data->name_ = (path.has_filename() ? path : path.parent_path()).filename().string();
-  data->root_ = open_store(path);
+  data->root_ = open_anndata_store(path, options);
   data->obs_ = open_frame(*data->root_, "obs");
   data->var_ = open_frame(*data->root_, "var");
   if (data->var_->n_rows() > std::numeric_limits<std::int32_t>::max()) {

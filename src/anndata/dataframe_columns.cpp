@@ -37,8 +37,11 @@ void describe_array(const Group& frame, OpenedColumn& column) {
   const nlohmann::json attributes = frame.attributes(column.info.name);
   column.arrays.values = open_values(frame, column.info.name);
   column.info.dtype = column.arrays.values->array().info().dtype;
+  if (!column.arrays.values->array().info().fields.empty()) {
+    throw input_error("it is a table in one array");
+  }
   if (attributes.contains("categories")) {
-    throw input_error("it is a categorical column as anndata 0.7 wrote it");
+    throw input_error("it is categorical, but its categories are not there");
   }
   if (column.info.dtype == DType::string) {
     column.info.kind = ColumnKind::string;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cellmill/anndata/anndata.hpp"
+#include "cellmill/anndata/paths.hpp"
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
@@ -24,6 +25,9 @@ constexpr std::int64_t names_at_once = 65'536;
 constexpr std::size_t shown_names = 5;
 // A Python string in an object array: a pointer, the object's head and some characters.
 constexpr std::int64_t loaded_string_bytes = 72;
+
+// What is said for a type that has fields.
+constexpr const char* table_dtype = "table";
 
 const char* column_kind_name(ColumnKind kind) {
   switch (kind) {
@@ -55,12 +59,14 @@ const char* format_name(StoreFormat format) {
       return "zarr2";
     case StoreFormat::zarr3:
       return "zarr3";
+    case StoreFormat::mtx:
+      return "mtx";
   }
   return "unknown";
 }
 
 Json describe_array(const ArrayInfo& info) {
-  return {{"dtype", dtype_name(info.dtype)},
+  return {{"dtype", info.fields.empty() ? dtype_name(info.dtype) : std::string(table_dtype)},
           {"shape", info.shape},
           {"chunks", info.chunk_shape},
           {"codecs", info.codecs}};
@@ -120,6 +126,10 @@ std::int64_t loaded_bytes(const Json& nodes) {
     } else if (node["kind"] == "array") {
       std::int64_t elements = 1;
       for (const Json& length : node["shape"]) elements *= length.get<std::int64_t>();
+      if (node["dtype"] == table_dtype) {
+        bytes += elements * loaded_string_bytes;  // a guess: its fields aren't looked at
+        continue;
+      }
       const DType dtype = parse_dtype(node["dtype"]);
       bytes += elements * (dtype == DType::string ? loaded_string_bytes
                                                   : static_cast<std::int64_t>(dtype_size(dtype)));
@@ -241,7 +251,7 @@ Json describe_anndata(const fs::path& path) {
                       {"format", format_name(data->root().format())},
                       {"n_obs", data->n_obs()},
                       {"n_vars", data->n_vars()},
-                      {"disk_bytes", disk_bytes(path)},
+                      {"disk_bytes", disk_bytes(split_genome(path).file)},
                       {"loaded_bytes", loaded_bytes(tree)},
                       {"x", describe_x(*data, tree)},
                       {"obs", describe_frame(data->obs())},

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "cellmill/anndata/store.hpp"
 #include "cellmill/anndata/validate.hpp"
 #include "cellmill/core/child_process.hpp"
 #include "cellmill/core/error.hpp"
@@ -104,7 +105,7 @@ void validate_as_child(const std::filesystem::path& path, const ValidateOptions&
     untold = 0;
   };
   try {
-    const auto root = open_store(path);
+    const auto root = open_anndata_store(path);
     validate_anndata(*root, options, arena, events);
   } catch (const Error& error) {
     events.on_fault(error.what());

@@ -21,6 +21,8 @@ using Bytes = RawVector<std::byte>;
 
 /// A zlib stream (HDF5's deflate filter, numcodecs.zlib); its Adler-32 is checked.
 void inflate_zlib(std::span<const std::byte> in, std::span<std::byte> out);
+/// Deflate without any wrapper, as zip archives keep it; nothing is checked but its length.
+void inflate_raw(std::span<const std::byte> in, std::span<std::byte> out);
 /// One or more gzip members; their CRC-32 are checked.
 void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out);
 [[nodiscard]] Bytes inflate_zlib_unsized(std::span<const std::byte> in);
@@ -66,6 +68,8 @@ void byte_shuffle(std::span<const std::byte> in, std::span<std::byte> out,
 /// Reverses the bytes of every element in place.
 void swap_bytes(std::span<std::byte> elements, std::size_t element_size);
 
+/// CRC-32 of all bytes, as gzip and zip have it.
+[[nodiscard]] std::uint32_t crc32(std::span<const std::byte> bytes);
 /// CRC-32C (Castagnoli) of all bytes.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes);
 

@@ -16,9 +16,11 @@ namespace cellmill {
 
 namespace {
 
-enum class Wrapper { zlib, gzip };
+enum class Wrapper { zlib, gzip, raw };
 
-const char* wrapper_name(Wrapper wrapper) { return wrapper == Wrapper::zlib ? "zlib" : "gzip"; }
+const char* wrapper_name(Wrapper wrapper) {
+  return wrapper == Wrapper::zlib ? "zlib" : (wrapper == Wrapper::gzip ? "gzip" : "deflate");
+}
 
 [[noreturn]] void too_long(Wrapper wrapper, std::size_t expected) {
   throw input_error(fmt::format("{} stream decodes to more than the {} bytes expected",
@@ -45,8 +47,9 @@ Inflated inflate_libdeflate(Wrapper wrapper, std::span<const std::byte> in,
   thread_local Decompressor decompressor;
   if (!decompressor.handle) throw io_error("no memory for a deflate decoder");
   Inflated done;
-  const auto decode =
-      wrapper == Wrapper::zlib ? libdeflate_zlib_decompress_ex : libdeflate_gzip_decompress_ex;
+  const auto decode = wrapper == Wrapper::zlib   ? libdeflate_zlib_decompress_ex
+                      : wrapper == Wrapper::gzip ? libdeflate_gzip_decompress_ex
+                                                 : libdeflate_deflate_decompress_ex;
   switch (decode(decompressor.handle, in.data(), in.size(), out.data(), out.size(), &done.read,
                  &done.written)) {
     case LIBDEFLATE_SUCCESS:
@@ -90,7 +93,9 @@ Inflated inflate_one(Wrapper wrapper, std::span<const std::byte> in, std::span<s
   // 85 KB of tables, most of which need no initialisation: one a thread.
   thread_local const auto state = std::make_unique<inflate_state>();
   isal_inflate_init(state.get());
-  state->crc_flag = wrapper == Wrapper::zlib ? ISAL_ZLIB : ISAL_GZIP;
+  state->crc_flag = wrapper == Wrapper::zlib   ? ISAL_ZLIB
+                    : wrapper == Wrapper::gzip ? ISAL_GZIP
+                                               : ISAL_DEFLATE;
   // The library's pointers lack const; it does not write through next_in.
   state->next_in =
       const_cast<std::uint8_t*>(reinterpret_cast<const std::uint8_t*>(in.data()));  // NOLINT
@@ -168,12 +173,24 @@ Bytes deflate(Wrapper wrapper, std::span<const std::byte> in, int level) {
   return out;
 }
 
+void inflate_exactly(Wrapper wrapper, std::span<const std::byte> in, std::span<std::byte> out) {
+  const Inflated done = inflate_one(wrapper, in, out);
+  if (done.overflow) too_long(wrapper, out.size());
+  if (done.written != out.size()) wrong_length(wrapper, done.written, out.size());
+}
+
 }  // namespace
 
 void inflate_zlib(std::span<const std::byte> in, std::span<std::byte> out) {
-  const Inflated done = inflate_one(Wrapper::zlib, in, out);
-  if (done.overflow) too_long(Wrapper::zlib, out.size());
-  if (done.written != out.size()) wrong_length(Wrapper::zlib, done.written, out.size());
+  inflate_exactly(Wrapper::zlib, in, out);
+}
+
+void inflate_raw(std::span<const std::byte> in, std::span<std::byte> out) {
+  inflate_exactly(Wrapper::raw, in, out);
+}
+
+std::uint32_t crc32(std::span<const std::byte> bytes) {
+  return libdeflate_crc32(0, bytes.data(), bytes.size());
 }
 
 void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out) {

@@ -12,8 +12,10 @@
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
 #include "storage/codecs.hpp"
+#include "storage/hdf5_fields.hpp"
 #include "storage/hdf5_layout.hpp"
 #include "storage/hdf5_strings.hpp"
+#include "storage/structured_array.hpp"
 
 namespace cellmill::hdf5 {
 
@@ -266,6 +268,9 @@ std::unique_ptr<Array> open_array(std::shared_ptr<File> file, const std::string&
   const Lock lock;
   Handle dataset = checked(H5Dopen2(file->id(), path.c_str(), H5P_DEFAULT), H5Dclose,
                            Error::Kind::input, location);
+  if (is_structured(dataset.get())) {
+    return std::make_unique<StructuredArray>(structured_info(dataset.get(), location));
+  }
   Layout layout = read_layout(*file, dataset.get(), location);
   return std::make_unique<DatasetArray>(std::move(file), std::move(dataset), std::move(layout));
 }

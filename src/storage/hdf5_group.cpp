@@ -9,6 +9,7 @@
 #include "cellmill/storage/group.hpp"
 #include "storage/hdf5_array.hpp"
 #include "storage/hdf5_attributes.hpp"
+#include "storage/hdf5_fields.hpp"
 #include "storage/hdf5_file.hpp"
 #include "storage/hdf5_writer.hpp"
 
@@ -70,6 +71,12 @@ class FileGroup final : public Group {
   [[nodiscard]] std::unique_ptr<Array> array(const std::string& name) const override {
     expect(name, NodeKind::array);
     return open_array(file_, path_of(name));
+  }
+
+  [[nodiscard]] std::unique_ptr<Array> field(const std::string& name,
+                                             const std::string& field) const override {
+    expect(name, NodeKind::array);
+    return open_field(file_, path_of(name), field);
   }
 
   [[nodiscard]] nlohmann::json attributes(const std::string& name) const override {

@@ -102,7 +102,42 @@ std::int64_t contiguous_offset(const File& file, hid_t dataset, const Layout& la
   return offset;
 }
 
+struct Storage {
+  ArrayInfo info;  ///< shape, chunks and codecs
+  H5D_layout_t kind;
+  Pipeline pipeline;
+};
+
+Storage read_storage(hid_t dataset, hid_t creation, std::size_t element_size) {
+  Storage storage{{}, H5Pget_layout(creation), {}};
+  ArrayInfo& info = storage.info;
+  info.shape = read_shape(dataset);
+  (void)bytes_of(info.shape, std::max<std::size_t>(element_size, 1));
+  if (storage.kind == H5D_CHUNKED) {
+    storage.pipeline = read_pipeline(creation);
+    info.chunk_shape = read_chunk_shape(creation, info.shape.size());
+  } else {
+    info.chunk_shape = piece_shape(info.shape, element_size);
+  }
+  info.codecs = describe(storage.pipeline);
+  return storage;
+}
+
 }  // namespace
+
+ArrayInfo read_table_info(hid_t dataset) {
+  const Handle type =
+      checked(H5Dget_type(dataset), H5Tclose, Error::Kind::input, "its description");
+  const Handle creation =
+      checked(H5Dget_create_plist(dataset), H5Pclose, Error::Kind::input, "its description");
+  const std::size_t record = std::max<std::size_t>(H5Tget_size(type.get()), 1);
+  ArrayInfo info = read_storage(dataset, creation.get(), record).info;
+  if (info.shape.size() == 1) {
+    const std::int64_t bytes = bytes_of(info.chunk_shape, record);
+    info.chunk_shape[0] *= std::max<std::int64_t>(1, piece_bytes / bytes);
+  }
+  return info;
+}
 
 Layout read_layout(const File& file, hid_t dataset, const std::string& location) {
   return with_context(location, [&] {
@@ -114,18 +149,12 @@ Layout read_layout(const File& file, hid_t dataset, const std::string& location)
 
     Layout layout;
     layout.type = classify(type.get());
+    Storage storage = read_storage(dataset, creation.get(), layout.type.file_size);
+    const H5D_layout_t kind = storage.kind;
+    layout.info = std::move(storage.info);
+    layout.pipeline = std::move(storage.pipeline);
     layout.info.location = location;
     layout.info.dtype = layout.type.dtype;
-    layout.info.shape = read_shape(dataset);
-    (void)bytes_of(layout.info.shape, std::max<std::size_t>(layout.type.file_size, 1));
-    const H5D_layout_t kind = H5Pget_layout(creation.get());
-    if (kind == H5D_CHUNKED) {
-      layout.pipeline = read_pipeline(creation.get());
-      layout.info.chunk_shape = read_chunk_shape(creation.get(), layout.info.shape.size());
-    } else {
-      layout.info.chunk_shape = piece_shape(layout.info.shape, layout.type.file_size);
-    }
-    layout.info.codecs = describe(layout.pipeline);
     if (layout.type.dtype == DType::string) return layout;
 
     layout.fill = read_fill(creation.get(), type.get(), layout.info.dtype);

@@ -29,6 +29,10 @@ struct Layout {
   std::vector<std::byte> fill;  ///< one native element; empty for strings
 };
 
+/// The shape and codecs of a table (a dataset of a compound type) and the rows to read together,
+/// whole chunks that make about a piece. Call under the Lock. \throws Error(input)
+[[nodiscard]] ArrayInfo read_table_info(hid_t dataset);
+
 /// Call under the Lock. \throws Error(input), with the location, for types that are not supported
 /// and data past the end of the file
 [[nodiscard]] Layout read_layout(const File& file, hid_t dataset, const std::string& location);

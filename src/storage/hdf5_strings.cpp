@@ -69,20 +69,30 @@ Handle selected_space(hid_t dataset, std::int64_t first, std::int64_t count) {
   return space;
 }
 
+Handle member_type(hid_t compound, const std::string& member) {
+  const int index = H5Tget_member_index(compound, member.c_str());
+  check(index, Error::Kind::input, "its type");
+  return checked(H5Tget_member_type(compound, static_cast<unsigned>(index)), H5Tclose,
+                 Error::Kind::input, "its type");
+}
+
 }  // namespace
 
-Strings read_strings(hid_t dataset, Range range) {
+Strings read_strings(hid_t dataset, Range range, const std::string& member) {
   Strings out;
   for (std::int64_t first = range.begin; first < range.end; first += block_rows) {
     const Lock lock;
     const std::int64_t count = std::min(block_rows, range.end - first);
-    const Handle type = checked(H5Dget_type(dataset), H5Tclose, Error::Kind::input, "its type");
+    Handle type = checked(H5Dget_type(dataset), H5Tclose, Error::Kind::input, "its type");
+    if (!member.empty()) type = member_type(type.get(), member);
     const Handle in_file = selected_space(dataset, first, count);
     const Handle in_memory = simple_space(count);
     read_as(
         type.get(), in_memory, count,
         [&](hid_t memory, void* to) {
-          return H5Dread(dataset, memory, in_memory.get(), in_file.get(), H5P_DEFAULT, to);
+          const Handle record = member.empty() ? Handle() : compound_of(member, memory);
+          return H5Dread(dataset, member.empty() ? memory : record.get(), in_memory.get(),
+                         in_file.get(), H5P_DEFAULT, to);
         },
         out);
   }

@@ -158,6 +158,12 @@ Handle memory_type_for(hid_t file, DType dtype) {
   return memory_type(dtype);
 }
 
+Handle compound_of(const std::string& member, hid_t type) {
+  Handle compound = owned(H5Tcreate(H5T_COMPOUND, H5Tget_size(type)));
+  check(H5Tinsert(compound.get(), member.c_str(), 0, type), Error::Kind::io, "an HDF5 type");
+  return compound;
+}
+
 Handle string_type() {
   Handle type = owned(H5Tcopy(H5T_C_S1));
   H5Tset_size(type.get(), H5T_VARIABLE);

@@ -28,6 +28,9 @@ struct ElementType {
 [[nodiscard]] Handle memory_type(DType dtype);
 [[nodiscard]] Handle memory_type_for(hid_t file, DType dtype);
 
+/// A compound of one member, to read that member of a larger one.
+[[nodiscard]] Handle compound_of(const std::string& member, hid_t type);
+
 /// Variable length, null-terminated, UTF-8: as anndata writes all strings.
 [[nodiscard]] Handle string_type();
 /// The string type in memory that a string type in a file can be read as without conversion of its

@@ -111,12 +111,16 @@ std::string json_text(const nlohmann::json& document) {
   return text;
 }
 
-std::optional<nlohmann::json> read_json_file(const std::filesystem::path& path) {
-  const std::optional<Bytes> bytes = read_file(path);
+std::optional<nlohmann::json> read_json(const ByteStore& store, const std::string& key) {
+  const std::optional<Bytes> bytes = store.read(key);
   if (!bytes) return std::nullopt;
-  return with_context(path.string(), [&] {
+  return with_context(store.place(key), [&] {
     return parse_json({reinterpret_cast<const char*>(bytes->data()), bytes->size()});
   });
+}
+
+std::optional<nlohmann::json> read_json_file(const std::filesystem::path& path) {
+  return read_json(LocalStore(path.parent_path()), path.filename().string());
 }
 
 void write_json_file(const std::filesystem::path& path, const nlohmann::json& document) {

@@ -6,6 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "storage/byte_store.hpp"
+
 namespace cellmill {
 
 /// JSON as Python's json module writes it: bare NaN, Infinity and -Infinity are numbers.
@@ -16,6 +18,8 @@ namespace cellmill {
 /// The document in a file; nothing if there is no such file. \throws Error(io), Error(input), both
 /// naming the file
 [[nodiscard]] std::optional<nlohmann::json> read_json_file(const std::filesystem::path& path);
+[[nodiscard]] std::optional<nlohmann::json> read_json(const ByteStore& store,
+                                                      const std::string& key);
 void write_json_file(const std::filesystem::path& path, const nlohmann::json& document);
 
 }  // namespace cellmill

@@ -2,6 +2,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/storage/group.hpp"
+#include "storage/zip_store.hpp"
 
 namespace cellmill {
 
@@ -11,7 +12,8 @@ std::unique_ptr<Group> open_store(const std::filesystem::path& path) {
   if (!std::filesystem::exists(status)) {
     throw not_found_error(path.string() + ": there is no such file or folder");
   }
-  return std::filesystem::is_directory(status) ? open_zarr(path) : open_hdf5(path);
+  const bool zarr = std::filesystem::is_directory(status) || is_zip_file(path);
+  return zarr ? open_zarr(path) : open_hdf5(path);
 }
 
 }  // namespace cellmill

@@ -45,11 +45,13 @@ void expect_capable(const ZarrMetadata& metadata) {
   const auto refuse = [](const char* what) {
     throw input_error(std::string("z5 can't read ") + what);
   };
-  if (metadata.text != TextForm::none) refuse("strings");
-  if (metadata.dtype == DType::boolean) refuse("bool");
+  if (metadata.element.text != TextForm::none) refuse("strings");
+  if (metadata.element.dtype == DType::boolean) refuse("bool");
   if (metadata.shape.empty()) refuse("0-d arrays");
   if (metadata.sharded()) refuse("one inner chunk of a shard");
-  if (metadata.big_endian) refuse("big-endian elements");
+  if (metadata.element.big_endian) refuse("big-endian elements");
+  if (metadata.element.half) refuse("16-bit floats");
+  if (!metadata.fields.empty()) refuse("tables");
   if (!metadata.order.empty()) refuse("transposed chunks");
   if (metadata.codecs.size() > 1) refuse("chains of codecs");
   for (const ByteCodec& codec : metadata.codecs) {
@@ -127,7 +129,7 @@ class Z5Array : public Array {
   }
 
   void fill(std::span<std::byte> out) const {
-    std::vector<std::byte> element(metadata_.element_size);
+    std::vector<std::byte> element(metadata_.element.size);
     dataset_->getFillValue(element.data());
     for (std::size_t at = 0; at < out.size(); at += element.size()) {
       std::copy(element.begin(), element.end(), out.begin() + static_cast<std::ptrdiff_t>(at));
@@ -163,7 +165,7 @@ class Z5Writer : public ArrayWriter {
   void write_rows(std::int64_t first_row, std::span<const std::byte> rows) override {
     const std::int64_t total = metadata_.shape[0];
     const auto row_bytes =
-        static_cast<std::size_t>(c_strides(metadata_.shape)[0]) * metadata_.element_size;
+        static_cast<std::size_t>(c_strides(metadata_.shape)[0]) * metadata_.element.size;
     if (rows.empty()) return;
     const auto count = static_cast<std::int64_t>(rows.size() / std::max<std::size_t>(row_bytes, 1));
     const bool aligned =
@@ -185,7 +187,7 @@ class Z5Writer : public ArrayWriter {
         origin[axis] = at[axis] * metadata_.chunk_shape[axis];
       }
       const Bytes elements = gather_chunk(metadata_.shape, metadata_.chunk_shape, origin, first_row,
-                                          rows, metadata_.element_size);
+                                          rows, metadata_.element.size);
       through_z5(location_, Error::Kind::io,
                  [&] { dataset_->writeChunk(z5_shape(at), elements.data()); });
     }
@@ -231,7 +233,7 @@ bool have_z5() { return true; }
 
 std::unique_ptr<Array> open_z5_array(const fs::path& store, const std::string& name) {
   const std::string location = location_of(store, name);
-  const std::optional<StoreFormat> format = zarr_format(store);
+  const std::optional<StoreFormat> format = zarr_format(LocalStore(store));
   if (!format) throw input_error(store.string() + ": is not a Zarr group");
   const bool v2 = *format == StoreFormat::zarr2;
   const auto document = read_json_file(store / name / (v2 ? ".zarray" : "zarr.json"));
@@ -252,17 +254,18 @@ std::unique_ptr<ArrayWriter> create_z5_array(const fs::path& store, const std::s
   return through_z5(location, Error::Kind::io, [&] {
     ZarrMetadata metadata = spec_metadata(spec, format);
     expect_capable(metadata);
-    if (!zarr_format(store)) write_zarr_group(store, format);
+    if (!zarr_format(LocalStore(store))) write_zarr_group(store, format);
     for (std::size_t slash = name.find('/'); slash != name.npos;
          slash = name.find('/', slash + 1)) {
       const fs::path above = store / name.substr(0, slash);
-      if (zarr_node_kind(above, format) == NodeKind::none) write_zarr_group(above, format);
+      if (zarr_node_kind(LocalStore(above), "", format) == NodeKind::none)
+        write_zarr_group(above, format);
     }
     const bool v2 = format == StoreFormat::zarr2;
     const Z5Codec codec = z5_codec(metadata);
     const z5::filesystem::handle::File root(store, z5::FileMode(z5::FileMode::a));
     auto dataset =
-        z5::createDataset(root, name, dtype_name(metadata.dtype), z5_shape(metadata.shape),
+        z5::createDataset(root, name, dtype_name(metadata.element.dtype), z5_shape(metadata.shape),
                           z5_shape(metadata.chunk_shape), codec.name, codec.options, 0.0,
                           std::string(1, metadata.separator), v2 ? 2 : 3);
     return std::make_unique<Z5Writer>(std::move(metadata), location, std::move(dataset));

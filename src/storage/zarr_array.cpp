@@ -8,14 +8,14 @@
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
-#include "storage/zarr_files.hpp"
 #include "storage/zarr_text.hpp"
 
 namespace cellmill {
 
 namespace {
 
-/// Bytes for what lies between codec and result, kept by the thread.
+/// Bytes for what lies between codec and result, kept by the thread; one buffer a step.
+template <int Step>
 std::span<std::byte> scratch(std::size_t bytes) {
   thread_local Bytes buffer;
   if (buffer.size() < bytes) buffer.resize(bytes);
@@ -24,12 +24,14 @@ std::span<std::byte> scratch(std::size_t bytes) {
 
 }  // namespace
 
-ZarrArray::ZarrArray(std::filesystem::path folder, std::string location, ZarrMetadata metadata)
-    : folder_(std::move(folder)),
+ZarrArray::ZarrArray(std::shared_ptr<const ByteStore> store, std::string path, std::string location,
+                     ZarrMetadata metadata)
+    : store_(std::move(store)),
+      path_(std::move(path)),
       metadata_(std::move(metadata)),
       info_(metadata_.info(std::move(location))),
       grid_(chunk_grid(info_.shape, info_.chunk_shape)) {
-  if (metadata_.sharded()) shards_ = std::make_unique<ShardReader>(folder_, metadata_);
+  if (metadata_.sharded()) shards_ = std::make_unique<ShardReader>(store_, path_, metadata_);
 }
 
 template <class Body>
@@ -48,14 +50,14 @@ decltype(auto) ZarrArray::in_chunk(std::int64_t chunk, Body&& body) const {
   }
 }
 
-std::filesystem::path ZarrArray::chunk_path(std::int64_t chunk) const {
-  return folder_ / metadata_.key(grid_coordinates(chunk, grid_));
+std::string ZarrArray::chunk_key(std::int64_t chunk) const {
+  return join_key(path_, metadata_.key(grid_coordinates(chunk, grid_)));
 }
 
 EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
     std::optional<Bytes> bytes =
-        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : read_file(chunk_path(chunk));
+        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : store_->read(chunk_key(chunk));
     EncodedChunk encoded;
     encoded.chunk = chunk;
     encoded.missing = !bytes;
@@ -67,7 +69,7 @@ EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
 std::int64_t ZarrArray::encoded_bytes(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
     return shards_ ? shards_->encoded_bytes(grid_coordinates(chunk, grid_))
-                   : file_bytes(chunk_path(chunk));
+                   : store_->size(chunk_key(chunk));
   });
 }
 
@@ -84,32 +86,58 @@ void ZarrArray::fill(std::span<std::byte> out) const {
 
 void ZarrArray::decode_elements(std::span<const std::byte> encoded,
                                 std::span<std::byte> out) const {
-  if (metadata_.order.empty()) {
+  const ZarrElement& element = metadata_.element;
+  const auto native = [&](std::span<std::byte> stored) {
+    if (element.text == TextForm::none) return to_native(element, stored, out);
+    swap_if_big_endian(element, stored);
+    if (stored.data() != out.data()) std::copy(stored.begin(), stored.end(), out.begin());
+  };
+  if (metadata_.order.empty() && !metadata_.field && !element.half) {
     decode_bytes(metadata_.codecs, encoded, out);
+    return native(out);
+  }
+  const std::span<std::byte> stored = scratch<0>(metadata_.stored_chunk_bytes());
+  decode_bytes(metadata_.codecs, encoded, stored);
+  if (metadata_.order.empty() && !metadata_.field) return native(stored);
+  const std::span<std::byte> arranged =
+      element.half ? scratch<1>(metadata_.chunk_elements() * element.size) : out;
+  if (metadata_.field) {
+    take_field(stored, arranged);
   } else {
-    const std::span<std::byte> stored = scratch(out.size());
-    decode_bytes(metadata_.codecs, encoded, stored);
-    // Axis i of what is stored is axis order[i] of the array.
-    std::vector<std::int64_t> stored_shape;
-    for (const std::size_t axis : metadata_.order) {
-      stored_shape.push_back(metadata_.chunk_shape[axis]);
-    }
-    const std::vector<std::int64_t> stored_strides = c_strides(stored_shape);
-    std::vector<std::int64_t> strides(stored_shape.size());
-    for (std::size_t i = 0; i < strides.size(); ++i) {
-      strides[metadata_.order[i]] = stored_strides[i];
-    }
-    copy_box(metadata_.chunk_shape, stored.data(), strides, out.data(),
-             c_strides(metadata_.chunk_shape), metadata_.element_size);
+    transpose(stored, arranged);
   }
-  if (metadata_.big_endian) {
-    swap_bytes(out, metadata_.text == TextForm::ucs4 ? 4 : metadata_.element_size);
+  native(arranged);
+}
+
+void ZarrArray::take_field(std::span<const std::byte> records, std::span<std::byte> out) const {
+  const std::size_t step = record_size(metadata_.fields);
+  const std::size_t count = records.size() / step;
+  const std::size_t bytes = out.size() / count;
+  const std::byte* from = records.data() + metadata_.field->offset;
+  for (std::size_t i = 0; i < count; ++i) {
+    std::memcpy(out.data() + i * bytes, from + i * step, bytes);
   }
+}
+
+void ZarrArray::transpose(std::span<const std::byte> stored, std::span<std::byte> out) const {
+  // Axis i of what is stored is axis order[i] of the array.
+  std::vector<std::int64_t> stored_shape;
+  for (const std::size_t axis : metadata_.order) {
+    stored_shape.push_back(metadata_.chunk_shape[axis]);
+  }
+  const std::vector<std::int64_t> stored_strides = c_strides(stored_shape);
+  std::vector<std::int64_t> strides(stored_shape.size());
+  for (std::size_t i = 0; i < strides.size(); ++i) {
+    strides[metadata_.order[i]] = stored_strides[i];
+  }
+  copy_box(metadata_.chunk_shape, stored.data(), strides, out.data(),
+           c_strides(metadata_.chunk_shape), metadata_.element.size);
 }
 
 void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) const {
   in_chunk(encoded.chunk, [&] {
-    if (metadata_.text != TextForm::none) throw input_error("holds strings, expected numbers");
+    if (metadata_.element.text != TextForm::none)
+      throw input_error("holds strings, expected numbers");
     if (out.size() != metadata_.chunk_bytes()) {
       throw input_error(
           fmt::format("{} bytes of room for its {}", out.size(), metadata_.chunk_bytes()));
@@ -128,23 +156,23 @@ void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, 
     for (std::int64_t i = 0; i < count; ++i) out.push_back(metadata_.fill_text);
     return;
   }
-  if (metadata_.text == TextForm::vlen_utf8) {
+  if (metadata_.element.text == TextForm::vlen_utf8) {
     decode_vlen_utf8(decode_bytes_unsized(metadata_.codecs, encoded.bytes), first, count, out);
     return;
   }
   Bytes decoded(metadata_.chunk_bytes());
   decode_elements(encoded.bytes, decoded);
-  const std::size_t size = metadata_.element_size;
+  const std::size_t size = metadata_.element.size;
   for (std::int64_t i = first; i < first + count; ++i) {
     const auto element =
         std::span<const std::byte>(decoded).subspan(static_cast<std::size_t>(i) * size, size);
-    out.push_back(metadata_.text == TextForm::ucs4 ? utf8_of_ucs4(element)
-                                                   : text_of_bytes(element));
+    out.push_back(metadata_.element.text == TextForm::ucs4 ? utf8_of_ucs4(element)
+                                                           : text_of_bytes(element));
   }
 }
 
 Strings ZarrArray::read_strings(Range range) const {
-  if (metadata_.text == TextForm::none) {
+  if (metadata_.element.text == TextForm::none) {
     throw input_error(info_.location + ": holds " + dtype_name(info_.dtype) + ", expected strings");
   }
   if (info_.shape.size() > 1) {

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <filesystem>
 #include <functional>
 #include <memory>
 #include <string>
@@ -11,10 +10,12 @@
 
 namespace cellmill {
 
-/// An array in a local Zarr store.
+/// An array in a Zarr store.
 class ZarrArray : public Array {
  public:
-  ZarrArray(std::filesystem::path folder, std::string location, ZarrMetadata metadata);
+  /// \param path in the store \param location for messages
+  ZarrArray(std::shared_ptr<const ByteStore> store, std::string path, std::string location,
+            ZarrMetadata metadata);
 
   [[nodiscard]] const ArrayInfo& info() const override { return info_; }
   [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override;
@@ -26,15 +27,18 @@ class ZarrArray : public Array {
   void fill(std::span<std::byte> out) const;
   /// Elements in the order and byte order of memory.
   void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;
+  void take_field(std::span<const std::byte> records, std::span<std::byte> out) const;
+  void transpose(std::span<const std::byte> stored, std::span<std::byte> out) const;
   /// Strings [first, first + count) of a chunk.
   void decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,
                       Strings& out) const;
-  [[nodiscard]] std::filesystem::path chunk_path(std::int64_t chunk) const;
+  [[nodiscard]] std::string chunk_key(std::int64_t chunk) const;
   /// Runs `body`; its errors get the array's location and the chunk put in front.
   template <class Body>
   decltype(auto) in_chunk(std::int64_t chunk, Body&& body) const;
 
-  std::filesystem::path folder_;
+  std::shared_ptr<const ByteStore> store_;
+  std::string path_;
   ZarrMetadata metadata_;
   ArrayInfo info_;
   std::vector<std::int64_t> grid_;

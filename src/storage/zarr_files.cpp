@@ -41,29 +41,22 @@ int open_to_write(const fs::path& path) {
 
 }  // namespace
 
-InputFile::InputFile(fs::path path, int descriptor, std::int64_t size)
-    : path_(std::move(path)), descriptor_(descriptor), size_(size) {}
+InputFile::InputFile(fs::path path, int descriptor)
+    : path_(std::move(path)), descriptor_(descriptor) {}
 
-InputFile::InputFile(InputFile&& other) noexcept
-    : path_(std::move(other.path_)),
-      descriptor_(std::exchange(other.descriptor_, -1)),
-      size_(other.size_) {}
+InputFile::~InputFile() { ::close(descriptor_); }
 
-InputFile::~InputFile() {
-  if (descriptor_ >= 0) ::close(descriptor_);
-}
-
-std::optional<InputFile> InputFile::open(const fs::path& path) {
+std::unique_ptr<InputFile> InputFile::open(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) {
-    if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
+    if (errno == ENOENT || errno == ENOTDIR) return nullptr;
     fail(path, "open", errno);
   }
-  InputFile file(path, descriptor, 0);
+  std::unique_ptr<InputFile> file(new InputFile(path, descriptor));
   struct stat status {};
   if (::fstat(descriptor, &status) != 0) fail(path, "stat", errno);
   if (!S_ISREG(status.st_mode)) fail(path, "read", EISDIR);
-  file.size_ = status.st_size;
+  file->size_ = status.st_size;
   return file;
 }
 
@@ -86,7 +79,7 @@ void InputFile::read(std::int64_t offset, std::span<std::byte> out) const {
 }
 
 std::optional<Bytes> read_file(const fs::path& path) {
-  const std::optional<InputFile> file = InputFile::open(path);
+  const std::unique_ptr<InputFile> file = InputFile::open(path);
   if (!file) return std::nullopt;
   Bytes bytes(static_cast<std::size_t>(file->size()));
   file->read(0, bytes);

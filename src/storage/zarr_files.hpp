@@ -3,32 +3,30 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <span>
 
-#include "storage/codecs.hpp"
+#include "storage/byte_store.hpp"
 
 namespace cellmill {
 
-/// A file open for reading at any place, by any thread.
-class InputFile {
+/// A file open for reading.
+class InputFile final : public ByteSource {
  public:
-  /// Nothing if there is no such file. \throws Error(io) if it can't be opened
-  [[nodiscard]] static std::optional<InputFile> open(const std::filesystem::path& path);
-  InputFile(InputFile&& other) noexcept;
-  InputFile& operator=(InputFile&&) = delete;
+  /// Null if there is no such file. \throws Error(io) if it can't be opened
+  [[nodiscard]] static std::unique_ptr<InputFile> open(const std::filesystem::path& path);
   InputFile(const InputFile&) = delete;
   InputFile& operator=(const InputFile&) = delete;
-  ~InputFile();
+  ~InputFile() override;
 
-  [[nodiscard]] std::int64_t size() const { return size_; }
-  /// Bytes [offset, offset + out.size()). \throws Error(input) if the file ends before, Error(io)
-  void read(std::int64_t offset, std::span<std::byte> out) const;
+  [[nodiscard]] std::int64_t size() const override { return size_; }
+  void read(std::int64_t offset, std::span<std::byte> out) const override;
 
  private:
-  InputFile(std::filesystem::path path, int descriptor, std::int64_t size);
+  InputFile(std::filesystem::path path, int descriptor);
   std::filesystem::path path_;
-  int descriptor_ = -1;
+  int descriptor_;
   std::int64_t size_ = 0;
 };
 

@@ -2,12 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <sstream>
-#include <system_error>
 
 #include "cellmill/core/error.hpp"
 #include "storage/json_file.hpp"
+#include "storage/structured_array.hpp"
 #include "storage/zarr_array.hpp"
 #include "storage/zarr_writer.hpp"
 
@@ -43,27 +42,16 @@ auto reading(const std::string& location, const char* document, Body&& body) {
   });
 }
 
-ZarrMetadata read_array_metadata(const fs::path& folder, const std::string& location,
-                                 StoreFormat format) {
-  const char* const name = format == StoreFormat::zarr2 ? ".zarray" : v3_document;
-  const std::optional<json> document = read_json_file(folder / name);
-  if (!document) throw missing_error(location + ": its " + name + " is gone");
-  return reading(location, name, [&] {
-    return format == StoreFormat::zarr2 ? parse_zarr2(*document) : parse_zarr3(*document);
-  });
-}
-
 }  // namespace
 
-NodeKind zarr_node_kind(const fs::path& folder, StoreFormat format) {
-  std::error_code ignored;  // what can't be looked at is not there
+NodeKind zarr_node_kind(const ByteStore& store, const std::string& path, StoreFormat format) {
   if (format == StoreFormat::zarr2) {
-    if (fs::exists(folder / ".zarray", ignored)) return NodeKind::array;
-    return fs::exists(folder / ".zgroup", ignored) ? NodeKind::group : NodeKind::none;
+    if (store.exists(join_key(path, ".zarray"))) return NodeKind::array;
+    return store.exists(join_key(path, ".zgroup")) ? NodeKind::group : NodeKind::none;
   }
-  const std::optional<json> document = read_json_file(folder / v3_document);
+  const std::optional<json> document = read_json(store, join_key(path, v3_document));
   if (!document) return NodeKind::none;
-  return reading(folder.string(), v3_document, [&] {
+  return reading(store.place(path), v3_document, [&] {
     const json& type = document->at("node_type");
     if (type == "array") return NodeKind::array;
     if (type == "group") return NodeKind::group;
@@ -71,28 +59,22 @@ NodeKind zarr_node_kind(const fs::path& folder, StoreFormat format) {
   });
 }
 
-std::optional<StoreFormat> zarr_format(const fs::path& folder) {
-  std::error_code ignored;
-  if (fs::exists(folder / v3_document, ignored)) return StoreFormat::zarr3;
-  if (fs::exists(folder / ".zgroup", ignored)) return StoreFormat::zarr2;
+std::optional<StoreFormat> zarr_format(const ByteStore& store) {
+  if (store.exists(v3_document)) return StoreFormat::zarr3;
+  if (store.exists(".zgroup") || store.exists(".zmetadata")) return StoreFormat::zarr2;
   return std::nullopt;
 }
 
-std::vector<std::string> zarr_children(const fs::path& folder, StoreFormat format) {
+std::vector<std::string> zarr_children(const ByteStore& store, const std::string& path,
+                                       StoreFormat format) {
   std::vector<std::string> names;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    std::error_code ignored;
-    if (!entry->is_directory(ignored)) continue;
+  for (std::string& name : store.folders(path)) {
+    const std::string child = join_key(path, name);
     const bool node = format == StoreFormat::zarr3
-                          ? fs::exists(entry->path() / v3_document, ignored)
-                          : fs::exists(entry->path() / ".zarray", ignored) ||
-                                fs::exists(entry->path() / ".zgroup", ignored);
-    if (node) names.push_back(entry->path().filename().string());
+                          ? store.exists(join_key(child, v3_document))
+                          : store.exists(child + "/.zarray") || store.exists(child + "/.zgroup");
+    if (node) names.push_back(std::move(name));
   }
-  if (error) throw io_error(folder.string() + ": can't list: " + error.message());
-  std::sort(names.begin(), names.end());
   return names;
 }
 
@@ -105,36 +87,45 @@ void write_zarr_group(const fs::path& folder, StoreFormat format) {
   }
 }
 
-ZarrGroup::ZarrGroup(fs::path root, std::string store_name, std::string path, StoreFormat format,
-                     Access access)
-    : root_(std::move(root)),
-      store_name_(std::move(store_name)),
+ZarrGroup::ZarrGroup(std::shared_ptr<const ZarrStore> store, std::string path)
+    : store_(std::move(store)),
       path_(std::move(path)),
-      location_(path_.empty() ? store_name_ : store_name_ + ": " + path_),
-      format_(format),
-      access_(access) {}
+      location_(path_.empty() ? store_->name : store_->name + ": " + path_) {}
 
 std::string ZarrGroup::path_of(const std::string& name) const {
-  if (name.empty()) return path_;
   check_name(location_, name);
-  return path_.empty() ? name : path_ + "/" + name;
+  return join_key(path_, name);
 }
 
 std::string ZarrGroup::location_of(const std::string& name) const {
   const std::string path = path_of(name);
-  return path.empty() ? store_name_ : store_name_ + ": " + path;
+  return path.empty() ? store_->name : store_->name + ": " + path;
 }
 
 fs::path ZarrGroup::folder_of(const std::string& name) const {
   const std::string path = path_of(name);
-  return path.empty() ? root_ : root_ / path;
+  return path.empty() ? store_->root : store_->root / path;
+}
+
+ZarrMetadata ZarrGroup::metadata_of(const std::string& name) const {
+  expect_kind(name, NodeKind::array);
+  const std::string location = location_of(name);
+  const bool v2 = format() == StoreFormat::zarr2;
+  const char* const document_name = v2 ? ".zarray" : v3_document;
+  const std::optional<json> document =
+      read_json(*store_->bytes, join_key(path_of(name), document_name));
+  if (!document) throw missing_error(location + ": its " + document_name + " is gone");
+  return reading(location, document_name,
+                 [&] { return v2 ? parse_zarr2(*document) : parse_zarr3(*document); });
 }
 
 NodeKind ZarrGroup::kind(const std::string& name) const {
-  return zarr_node_kind(folder_of(name), format_);
+  return zarr_node_kind(*store_->bytes, path_of(name), format());
 }
 
-std::vector<std::string> ZarrGroup::keys() const { return zarr_children(folder_of(""), format_); }
+std::vector<std::string> ZarrGroup::keys() const {
+  return zarr_children(*store_->bytes, path_, format());
+}
 
 void ZarrGroup::expect_kind(const std::string& name, NodeKind wanted) const {
   const NodeKind found = kind(name);
@@ -148,7 +139,7 @@ void ZarrGroup::expect_kind(const std::string& name, NodeKind wanted) const {
 }
 
 std::unique_ptr<Group> ZarrGroup::open_child(const std::string& name) const {
-  return std::make_unique<ZarrGroup>(root_, store_name_, path_of(name), format_, access_);
+  return std::make_unique<ZarrGroup>(store_, path_of(name));
 }
 
 std::unique_ptr<Group> ZarrGroup::group(const std::string& name) const {
@@ -157,23 +148,38 @@ std::unique_ptr<Group> ZarrGroup::group(const std::string& name) const {
 }
 
 std::unique_ptr<Array> ZarrGroup::array(const std::string& name) const {
-  expect_kind(name, NodeKind::array);
+  ZarrMetadata metadata = metadata_of(name);
   const std::string location = location_of(name);
-  const fs::path folder = folder_of(name);
-  return std::make_unique<ZarrArray>(folder, location,
-                                     read_array_metadata(folder, location, format_));
+  if (!metadata.fields.empty()) {
+    return std::make_unique<StructuredArray>(metadata.info(location));
+  }
+  return std::make_unique<ZarrArray>(store_->bytes, path_of(name), location, std::move(metadata));
+}
+
+std::unique_ptr<Array> ZarrGroup::field(const std::string& name, const std::string& field) const {
+  const ZarrMetadata table = metadata_of(name);
+  const std::string location = location_of(name);
+  for (const ZarrField& candidate : table.fields) {
+    if (candidate.name != field) continue;
+    const std::string place = field_location(location, field);
+    return std::make_unique<ZarrArray>(
+        store_->bytes, path_of(name), place,
+        with_context(place, [&] { return table.of_field(candidate); }));
+  }
+  no_such_field(location, field, field_names(table.fields));
 }
 
 json ZarrGroup::attributes(const std::string& name) const {
-  const fs::path folder = folder_of(name);
-  if (zarr_node_kind(folder, format_) == NodeKind::none) {
+  const std::string path = path_of(name);
+  if (kind(name) == NodeKind::none) {
     throw missing_error(fmt::format("{}: there is no '{}'", location_, name));
   }
   json attributes;
-  if (format_ == StoreFormat::zarr2) {
-    attributes = read_json_file(folder / ".zattrs").value_or(json::object());
+  if (format() == StoreFormat::zarr2) {
+    attributes = read_json(*store_->bytes, join_key(path, ".zattrs")).value_or(json::object());
   } else {
-    const json document = read_json_file(folder / v3_document).value_or(json::object());
+    const json document =
+        read_json(*store_->bytes, join_key(path, v3_document)).value_or(json::object());
     attributes = document.value("attributes", json::object());
   }
   if (!attributes.is_object()) {
@@ -183,10 +189,14 @@ json ZarrGroup::attributes(const std::string& name) const {
   return attributes;
 }
 
-void ZarrGroup::expect_new(const std::string& name) const {
-  if (access_ == Access::read_only) {
+void ZarrGroup::expect_writable() const {
+  if (store_->access == Access::read_only) {
     throw io_error(location_ + ": was opened for reading, not for writing");
   }
+}
+
+void ZarrGroup::expect_new(const std::string& name) const {
+  expect_writable();
   if (name.empty() || kind(name) != NodeKind::none) {
     throw input_error(location_of(name) + " exists already");
   }
@@ -195,7 +205,7 @@ void ZarrGroup::expect_new(const std::string& name) const {
 void ZarrGroup::make_groups_above(const std::string& name) {
   for (std::size_t slash = name.find('/'); slash != name.npos; slash = name.find('/', slash + 1)) {
     const std::string above = name.substr(0, slash);
-    if (kind(above) == NodeKind::none) write_zarr_group(folder_of(above), format_);
+    if (kind(above) == NodeKind::none) write_zarr_group(folder_of(above), format());
     expect_kind(above, NodeKind::group);
   }
 }
@@ -203,7 +213,7 @@ void ZarrGroup::make_groups_above(const std::string& name) {
 std::unique_ptr<Group> ZarrGroup::create_group(const std::string& name) {
   expect_new(name);
   make_groups_above(name);
-  write_zarr_group(folder_of(name), format_);
+  write_zarr_group(folder_of(name), format());
   return open_child(name);
 }
 
@@ -211,10 +221,10 @@ std::unique_ptr<ArrayWriter> ZarrGroup::create_array(const std::string& name,
                                                      const ArraySpec& spec) {
   expect_new(name);
   const std::string location = location_of(name);
-  ZarrMetadata metadata = with_context(location, [&] { return spec_metadata(spec, format_); });
+  ZarrMetadata metadata = with_context(location, [&] { return spec_metadata(spec, format()); });
   make_groups_above(name);
   const fs::path folder = folder_of(name);
-  if (format_ == StoreFormat::zarr2) {
+  if (format() == StoreFormat::zarr2) {
     write_json_file(folder / ".zarray", zarr2_document(metadata));
   } else {
     write_json_file(folder / v3_document, zarr3_document(metadata));
@@ -225,24 +235,16 @@ std::unique_ptr<ArrayWriter> ZarrGroup::create_array(const std::string& name,
 void ZarrGroup::create_null(const std::string& name) { write_scalar(*this, name, false); }
 
 std::unique_ptr<ArrayWriter> ZarrGroup::open_writer(const std::string& name) {
-  if (access_ == Access::read_only) {
-    throw io_error(location_ + ": was opened for reading, not for writing");
-  }
-  expect_kind(name, NodeKind::array);
-  const std::string location = location_of(name);
-  const fs::path folder = folder_of(name);
-  return std::make_unique<ZarrWriter>(folder, location,
-                                      read_array_metadata(folder, location, format_));
+  expect_writable();
+  return std::make_unique<ZarrWriter>(folder_of(name), location_of(name), metadata_of(name));
 }
 
 void ZarrGroup::set_attributes(const std::string& name, const json& attributes) {
-  if (access_ == Access::read_only) {
-    throw io_error(location_ + ": was opened for reading, not for writing");
-  }
+  expect_writable();
   const fs::path folder = folder_of(name);
   json merged = this->attributes(name);
   merged.update(attributes);
-  if (format_ == StoreFormat::zarr2) {
+  if (format() == StoreFormat::zarr2) {
     write_json_file(folder / ".zattrs", merged);
     return;
   }

@@ -3,33 +3,31 @@
 #include <cstddef>
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "cellmill/storage/group.hpp"
 #include "storage/zarr_codecs.hpp"
+#include "storage/zarr_types.hpp"
 
 namespace cellmill {
-
-/// How strings are kept: not at all, vlen-utf8, or in a fixed number of bytes as UCS-4 (numpy's U)
-/// or as bytes (numpy's S).
-enum class TextForm { none, vlen_utf8, ucs4, bytes };
 
 enum class IndexLocation { start, end };
 
 /// What an array's metadata document says, Zarr v2 and v3 alike.
 struct ZarrMetadata {
   StoreFormat format = StoreFormat::zarr3;
-  DType dtype = DType::float32;
-  TextForm text = TextForm::none;
-  std::size_t element_size = 4;  ///< on disk; 0 for vlen-utf8
-  bool big_endian = false;
+  ZarrElement element;
+  std::vector<ZarrField> fields;   ///< of a table in one array, whose `element` means nothing
+  std::optional<ZarrField> field;  ///< the one of `fields` that is read as an array of its own
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> chunk_shape;  ///< of the inner chunks, if sharded
   std::vector<std::int64_t> shard_shape;  ///< empty if not sharded
-  std::vector<std::byte> fill;            ///< one native element; numbers only
+  std::vector<std::byte> fill;            ///< one native element (or one field's of a record)
   std::string fill_text;                  ///< strings only
+  nlohmann::json table_fill;              ///< of a table: base64 of a record, or a value a field
   std::vector<std::size_t> order;         ///< axes as stored; empty if as they are
   std::vector<ByteCodec> codecs;          ///< of the inner chunks, if sharded
   IndexLocation index_location = IndexLocation::end;
@@ -41,8 +39,13 @@ struct ZarrMetadata {
   /// The file that holds a chunk or shard, below the array's folder.
   [[nodiscard]] std::string key(std::span<const std::int64_t> coordinates) const;
   [[nodiscard]] ArrayInfo info(std::string location) const;
-  /// Bytes of one whole decoded chunk; not for vlen-utf8.
+  /// Elements of one whole chunk, bytes of it as read, and as stored when nothing is encoded; the
+  /// last two not for vlen-utf8.
+  [[nodiscard]] std::size_t chunk_elements() const;
   [[nodiscard]] std::size_t chunk_bytes() const;
+  [[nodiscard]] std::size_t stored_chunk_bytes() const;
+  /// Of one field of a table. \throws Error(input) if the table has not one dimension
+  [[nodiscard]] ZarrMetadata of_field(const ZarrField& chosen) const;
 };
 
 /// From `.zarray`. \throws Error(input) for what is not supported, naming it
@@ -60,8 +63,8 @@ struct ZarrMetadata {
 
 /// Shapes and chunk shapes, checked: as many, positive chunks, and counts that fit int64.
 void check_shapes(const ZarrMetadata& metadata);
-/// Numbers from a JSON number, bool, `"NaN"`, `"Infinity"`, `"0x7fc00000"` or null.
-[[nodiscard]] std::vector<std::byte> parse_fill(const nlohmann::json& value, DType dtype);
+/// The fill value of an array that is no table.
+void parse_fill(const nlohmann::json& value, ZarrMetadata& metadata);
 [[nodiscard]] std::vector<std::int64_t> parse_shape(const nlohmann::json& value, const char* what);
 
 }  // namespace cellmill

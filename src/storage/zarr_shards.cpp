@@ -15,6 +15,7 @@ namespace cellmill {
 namespace {
 
 constexpr std::size_t remembered_shards = 16;
+constexpr std::int64_t remembered_bytes = 256 << 20;  ///< of indices and of shards inflated whole
 constexpr std::uint64_t not_written = std::numeric_limits<std::uint64_t>::max();
 
 std::uint64_t load_u64(std::span<const std::byte> bytes, std::size_t at) {
@@ -31,8 +32,10 @@ void append_little(Bytes& out, std::uint64_t value, int bytes) {
 
 }  // namespace
 
-ShardReader::ShardReader(std::filesystem::path folder, const ZarrMetadata& metadata)
-    : folder_(std::move(folder)),
+ShardReader::ShardReader(std::shared_ptr<const ByteStore> store, std::string path,
+                         const ZarrMetadata& metadata)
+    : store_(std::move(store)),
+      path_(std::move(path)),
       metadata_(metadata),
       shard_grid_(chunk_grid(metadata.shape, metadata.shard_shape)),
       inner_grid_(chunk_grid(metadata.shard_shape, metadata.chunk_shape)) {
@@ -62,13 +65,27 @@ std::shared_ptr<const ShardReader::Shard> ShardReader::shard(std::int64_t number
   std::shared_ptr<const Shard> loaded = load(number);
   const std::lock_guard lock(mutex_);
   recent_.emplace_front(number, loaded);
-  if (recent_.size() > remembered_shards) recent_.pop_back();
+  forget_old();
   return loaded;
+}
+
+void ShardReader::forget_old() const {
+  std::int64_t held = 0;
+  std::size_t kept = 0;
+  for (const auto& [number, shard] : recent_) {
+    if (shard) {
+      held += shard->file->held_bytes() +
+              static_cast<std::int64_t>(shard->chunks.size() * sizeof(Range));
+    }
+    if (kept > 0 && held > remembered_bytes) break;
+    if (++kept == remembered_shards) break;
+  }
+  recent_.resize(kept);
 }
 
 std::shared_ptr<const ShardReader::Shard> ShardReader::load(std::int64_t number) const {
   const std::string key = metadata_.key(grid_coordinates(number, shard_grid_));
-  std::optional<InputFile> file = InputFile::open(folder_ / key);
+  std::unique_ptr<ByteSource> file = store_->open(join_key(path_, key));
   if (!file) return nullptr;
   return with_context("shard " + key, [&] {
     const std::int64_t index_bytes = inner_count_ * 16 + (metadata_.index_checksum ? 4 : 0);
@@ -100,7 +117,7 @@ std::shared_ptr<const ShardReader::Shard> ShardReader::load(std::int64_t number)
       }
       chunks[i] = {static_cast<std::int64_t>(offset), static_cast<std::int64_t>(offset + length)};
     }
-    return std::make_shared<const Shard>(std::move(*file), std::move(chunks));
+    return std::make_shared<const Shard>(std::move(file), std::move(chunks));
   });
 }
 
@@ -111,7 +128,7 @@ std::optional<Bytes> ShardReader::read(std::span<const std::int64_t> inner) cons
   const Range range = holder->chunks[static_cast<std::size_t>(at.inner)];
   if (range.empty()) return std::nullopt;
   Bytes bytes(static_cast<std::size_t>(range.size()));
-  holder->file.read(range.begin, bytes);
+  holder->file->read(range.begin, bytes);
   return bytes;
 }
 

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstdint>
-#include <filesystem>
 #include <list>
 #include <memory>
 #include <mutex>
@@ -11,7 +10,7 @@
 #include <vector>
 
 #include "cellmill/core/ranges.hpp"
-#include "storage/zarr_files.hpp"
+#include "storage/byte_store.hpp"
 #include "storage/zarr_metadata.hpp"
 
 namespace cellmill {
@@ -20,7 +19,9 @@ namespace cellmill {
 /// last, and keeps their files open. Thread-safe.
 class ShardReader {
  public:
-  ShardReader(std::filesystem::path folder, const ZarrMetadata& metadata);
+  /// \param path of the array in the store
+  ShardReader(std::shared_ptr<const ByteStore> store, std::string path,
+              const ZarrMetadata& metadata);
 
   /// The bytes of the inner chunk at these coordinates (in the grid of all inner chunks); nothing
   /// if it was never written.
@@ -29,7 +30,7 @@ class ShardReader {
 
  private:
   struct Shard {
-    InputFile file;
+    std::unique_ptr<ByteSource> file;
     std::vector<Range> chunks;  ///< in bytes of the file; empty if never written
   };
   /// The shard's number and the inner chunk's number in it.
@@ -40,8 +41,10 @@ class ShardReader {
   [[nodiscard]] Place place(std::span<const std::int64_t> inner) const;
   [[nodiscard]] std::shared_ptr<const Shard> shard(std::int64_t number) const;
   [[nodiscard]] std::shared_ptr<const Shard> load(std::int64_t number) const;
+  void forget_old() const;
 
-  std::filesystem::path folder_;
+  std::shared_ptr<const ByteStore> store_;
+  std::string path_;
   ZarrMetadata metadata_;
   std::vector<std::int64_t> shard_grid_;
   std::vector<std::int64_t> inner_grid_;  ///< of one shard

@@ -5,7 +5,9 @@
 
 #include "cellmill/core/error.hpp"
 #include "storage/json_file.hpp"
+#include "storage/zarr_consolidated.hpp"
 #include "storage/zarr_group.hpp"
+#include "storage/zip_store.hpp"
 
 namespace cellmill {
 
@@ -20,14 +22,14 @@ std::string store_name(const fs::path& path) {
   return plain.filename().string();
 }
 
-/// Visits every node below `folder`, groups before what they hold; paths are relative to the root.
-void visit(const fs::path& folder, const std::string& path, StoreFormat format,
+/// Visits every node below `path`, groups before what they hold.
+void visit(const ByteStore& store, const std::string& path, StoreFormat format,
            const std::function<void(const std::string&, NodeKind)>& visitor) {
-  for (const std::string& name : zarr_children(folder, format)) {
-    const std::string child = path.empty() ? name : path + "/" + name;
-    const NodeKind kind = zarr_node_kind(folder / name, format);
+  for (const std::string& name : zarr_children(store, path, format)) {
+    const std::string child = join_key(path, name);
+    const NodeKind kind = zarr_node_kind(store, child, format);
     visitor(child, kind);
-    if (kind == NodeKind::group) visit(folder / name, child, format, visitor);
+    if (kind == NodeKind::group) visit(store, child, format, visitor);
   }
 }
 
@@ -39,7 +41,7 @@ void consolidate_v2(const fs::path& root) {
   };
   take("", ".zgroup");
   take("", ".zattrs");
-  visit(root, "", StoreFormat::zarr2, [&](const std::string& path, NodeKind kind) {
+  visit(LocalStore(root), "", StoreFormat::zarr2, [&](const std::string& path, NodeKind kind) {
     take(path, kind == NodeKind::array ? ".zarray" : ".zgroup");
     take(path, ".zattrs");
   });
@@ -52,7 +54,7 @@ void consolidate_v3(const fs::path& root) {
     return {{"kind", "inline"}, {"must_understand", false}, {"metadata", std::move(metadata)}};
   };
   json metadata = json::object();
-  visit(root, "", StoreFormat::zarr3, [&](const std::string& path, NodeKind kind) {
+  visit(LocalStore(root), "", StoreFormat::zarr3, [&](const std::string& path, NodeKind kind) {
     json document = read_json_file(root / path / "zarr.json").value_or(json::object());
     // zarr-python marks the groups below the root so: their children stand in the root's list.
     if (kind == NodeKind::group)
@@ -75,20 +77,36 @@ std::unique_ptr<Group> open_zarr(const fs::path& path, OpenMode mode, StoreForma
       throw usage_error("a Zarr store has Zarr's format, not HDF5's");
     if (exists) throw input_error(path.string() + " exists already");
     write_zarr_group(path, format);
-    return std::make_unique<ZarrGroup>(path, name, "", format, Access::read_write);
+    return std::make_unique<ZarrGroup>(
+        std::make_shared<ZarrStore>(
+            ZarrStore{std::make_shared<LocalStore>(path), path, name, format, Access::read_write}),
+        "");
   }
   if (!exists) throw not_found_error(path.string() + ": there is no such file or folder");
-  const std::optional<StoreFormat> found = zarr_format(path);
-  if (!found || zarr_node_kind(path, *found) != NodeKind::group) {
-    throw input_error(path.string() +
-                      ": is not a Zarr group; expected a folder with zarr.json or .zgroup");
+  auto store = std::make_shared<ZarrStore>();
+  store->name = name;
+  store->root = path;
+  if (fs::is_directory(path, ignored)) {
+    store->bytes = std::make_shared<LocalStore>(path);
+  } else if (mode != OpenMode::read) {
+    throw input_error(path.string() + ": is no folder; zip archives are only read");
+  } else {
+    store->bytes = std::make_shared<ZipStore>(path);
   }
-  return std::make_unique<ZarrGroup>(
-      path, name, "", *found, mode == OpenMode::read ? Access::read_only : Access::read_write);
+  const std::optional<StoreFormat> found = zarr_format(*store->bytes);
+  if (found && mode == OpenMode::read) store->bytes = with_consolidated(store->bytes, *found);
+  if (!found || zarr_node_kind(*store->bytes, "", *found) != NodeKind::group) {
+    throw input_error(path.string() +
+                      ": is not a Zarr group; expected a folder, or a zip archive, with zarr.json "
+                      "or .zgroup in its root");
+  }
+  store->format = *found;
+  store->access = mode == OpenMode::read ? Access::read_only : Access::read_write;
+  return std::make_unique<ZarrGroup>(std::move(store), "");
 }
 
 void consolidate_zarr(const fs::path& path) {
-  const std::optional<StoreFormat> format = zarr_format(path);
+  const std::optional<StoreFormat> format = zarr_format(LocalStore(path));
   if (!format) throw input_error(path.string() + ": is not a Zarr group");
   if (*format == StoreFormat::zarr2) {
     consolidate_v2(path);

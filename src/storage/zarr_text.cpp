@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -70,6 +71,28 @@ std::string text_of_bytes(std::span<const std::byte> element) {
   std::size_t length = element.size();
   while (length > 0 && element[length - 1] == std::byte{}) --length;
   return {reinterpret_cast<const char*>(element.data()), length};
+}
+
+Bytes bytes_of_base64(std::string_view text) {
+  constexpr std::string_view digits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+  Bytes bytes;
+  const std::size_t end = std::min(text.size(), text.find_last_not_of('=') + 1);
+  std::uint32_t bits = 0;
+  int held = 0;
+  for (const char c : text.substr(0, end)) {
+    const std::size_t digit = digits.find(c);
+    if (digit == std::string_view::npos) {
+      throw input_error(fmt::format("'{}' is not base64", text));
+    }
+    bits = (bits << 6 | static_cast<std::uint32_t>(digit)) & 0xFFFF;
+    held += 6;
+    if (held >= 8) {
+      held -= 8;
+      bytes.push_back(static_cast<std::byte>(bits >> held & 0xFF));
+    }
+  }
+  return bytes;
 }
 
 void decode_vlen_utf8(std::span<const std::byte> in, std::int64_t first, std::int64_t count,

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 
 #include "cellmill/storage/strings.hpp"
 #include "storage/codecs.hpp"
@@ -16,6 +17,9 @@ namespace cellmill {
 
 /// A numpy S element (padded by zeros).
 [[nodiscard]] std::string text_of_bytes(std::span<const std::byte> element);
+
+/// \throws Error(input) for text that is no base64
+[[nodiscard]] Bytes bytes_of_base64(std::string_view text);
 
 /// The codec vlen-utf8: a 32-bit count, then a 32-bit length and the bytes of each string.
 /// Decoding appends strings [first, first + count) to `out`.

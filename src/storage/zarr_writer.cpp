@@ -29,12 +29,15 @@ ZarrWriter::ZarrWriter(std::filesystem::path folder, std::string location, ZarrM
       location_(std::move(location)),
       metadata_(std::move(metadata)),
       unit_shape_(metadata_.sharded() ? metadata_.shard_shape : metadata_.chunk_shape) {
-  const bool fixed_text = metadata_.text == TextForm::ucs4 || metadata_.text == TextForm::bytes;
-  if (metadata_.big_endian || !metadata_.order.empty() || fixed_text ||
-      (metadata_.sharded() && metadata_.index_location == IndexLocation::start)) {
-    throw input_error(location_ +
-                      ": big-endian, transposed or fixed-length string arrays and shards with "
-                      "their index in front can be read but not written");
+  const bool fixed_text =
+      metadata_.element.text == TextForm::ucs4 || metadata_.element.text == TextForm::bytes;
+  const ZarrElement& element = metadata_.element;
+  if (element.big_endian || element.half || !metadata_.fields.empty() || !metadata_.order.empty() ||
+      fixed_text || (metadata_.sharded() && metadata_.index_location == IndexLocation::start)) {
+    throw input_error(
+        location_ +
+        ": big-endian, transposed, float16, fixed-length string and table arrays, and "
+        "shards with their index in front can be read but not written");
   }
 }
 
@@ -104,19 +107,19 @@ Bytes ZarrWriter::encode_elements(std::span<const std::int64_t> origin, std::int
     return encode_bytes(metadata_.codecs, rows.subspan(skipped, metadata_.chunk_bytes()));
   }
   const Bytes elements = gather_chunk(metadata_.shape, metadata_.chunk_shape, origin, first_row,
-                                      rows, metadata_.element_size);
+                                      rows, metadata_.element.size);
   return encode_bytes(metadata_.codecs, elements);
 }
 
 void ZarrWriter::write_rows(std::int64_t first_row, std::span<const std::byte> rows) {
-  if (metadata_.text != TextForm::none) {
+  if (metadata_.element.text != TextForm::none) {
     throw input_error(location_ + ": holds strings, numbers can't be written");
   }
   const std::size_t row_bytes =
       metadata_.shape.empty()
-          ? metadata_.element_size
+          ? metadata_.element.size
           : static_cast<std::size_t>(product(std::span(metadata_.shape).subspan(1))) *
-                metadata_.element_size;
+                metadata_.element.size;
   if (row_bytes == 0 || rows.size() % row_bytes != 0) {
     if (rows.empty()) return;  // rows without columns
     throw input_error(
@@ -130,7 +133,7 @@ void ZarrWriter::write_rows(std::int64_t first_row, std::span<const std::byte> r
 }
 
 void ZarrWriter::write_strings(std::int64_t first_row, const Strings& rows) {
-  if (metadata_.text == TextForm::none) {
+  if (metadata_.element.text == TextForm::none) {
     throw input_error(location_ + ": holds numbers, strings can't be written");
   }
   check_rows(first_row, rows.size());

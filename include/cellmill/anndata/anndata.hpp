@@ -8,16 +8,19 @@
 
 #include "cellmill/anndata/dataframe.hpp"
 #include "cellmill/anndata/matrix_source.hpp"
+#include "cellmill/anndata/store.hpp"
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
 
-/// An AnnData on disk, opened for reading: h5ad or Zarr, nothing of the size of the cells in
-/// memory.
+/// An AnnData on disk, opened for reading: h5ad or Zarr of any version, or 10x; nothing of the size
+/// of the cells in memory.
 class AnnData {
  public:
   /// \throws Error naming the path: not there, not AnnData, obs and X of different lengths …
-  static std::unique_ptr<AnnData> open(const std::filesystem::path& path);
+  /// \param path whatever `open_anndata_store` opens
+  static std::unique_ptr<AnnData> open(const std::filesystem::path& path,
+                                       const AnnDataOpenOptions& options = {});
 
   [[nodiscard]] const std::string& name() const { return name_; }  ///< file name, for messages
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }

@@ -48,8 +48,8 @@ struct ColumnArrays;
 /// when it is made; reading rows is thread-safe.
 class DataFrame {
  public:
-  /// \param group the dataframe's group, encoding `dataframe` 0.2.0 (anndata ≥ 0.8); older ones
-  /// come with issue 4
+  /// \param group the dataframe's group, encoding `dataframe` 0.2.0 (anndata ≥ 0.8);
+  /// `open_anndata_store` presents older ones so
   /// \throws Error(input) if it is no such group, or its columns are not all of one length
   explicit DataFrame(std::unique_ptr<Group> group);
   DataFrame(DataFrame&&) noexcept;

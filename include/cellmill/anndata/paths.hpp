@@ -13,8 +13,10 @@ namespace cellmill {
 [[nodiscard]] bool natural_less(std::string_view a, std::string_view b);
 
 /// The AnnData that a user's arguments mean, each argument's in turn:
-/// - an h5ad file, or a Zarr store (a folder with Zarr metadata): itself;
-/// - a folder: the .h5ad files and Zarr stores in it, in natural order;
+/// - an h5ad file, a Zarr store (a folder with Zarr metadata, a .zarr.zip), a 10x .h5 file (perhaps
+///   with `::genome`) or folder of .mtx: itself;
+/// - a Zarr store that is annbatch's collection: the data sets in it, in natural order;
+/// - any other folder: the .h5ad files and Zarr stores in it, in natural order;
 /// - a glob (`*`, `?`, `[…]`): what matches, in natural order;
 /// - `@plates.txt`: the arguments in that file, one a line, `#` starts a comment line; relative
 ///   paths are relative to the file's folder.
@@ -23,7 +25,15 @@ namespace cellmill {
 [[nodiscard]] std::vector<std::filesystem::path> expand_paths(
     std::span<const std::string> arguments);
 
-/// What a plate is called: its file's name without `.h5ad` or `.zarr`.
+/// A path whose end may name a genome: `file.h5::GRCh38`, of a 10x file that has several.
+struct PlatePath {
+  std::filesystem::path file;
+  std::string genome;  ///< empty if none is named
+};
+[[nodiscard]] PlatePath split_genome(const std::filesystem::path& path);
+
+/// What a plate is called: its file's name without `.h5ad`, `.zarr`, `.zarr.zip` or `.h5`; and the
+/// genome, if one is named.
 [[nodiscard]] std::string plate_label(const std::filesystem::path& path);
 
 }  // namespace cellmill

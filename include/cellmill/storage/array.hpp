@@ -23,6 +23,10 @@ struct ArrayInfo {
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> chunk_shape;
   std::string codecs;  ///< for `info`: `gzip(4)`, `shuffle+lzf`, `blosc(lz4)`, `none`
+  /// Names of the fields of a table in one array (HDF5's compound types, numpy's structured ones),
+  /// in their order; empty for every other array. Of such a table only this description is read
+  /// and `dtype` means nothing; `Group::field` gives its fields as arrays.
+  std::vector<std::string> fields;
 };
 
 [[nodiscard]] std::int64_t element_count(const ArrayInfo& info);

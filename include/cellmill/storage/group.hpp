@@ -15,7 +15,12 @@
 namespace cellmill {
 
 enum class NodeKind { none, group, array };
-enum class StoreFormat { hdf5, zarr2, zarr3 };
+enum class StoreFormat {
+  hdf5,
+  zarr2,
+  zarr3,
+  mtx  ///< text of 10x, read through a view of it; never written
+};
 
 /// How a new array is laid out. Codec names: "none", "gzip", "zstd", "lz4" (blosc-lz4 with
 /// shuffle); Zarr only: "zstd", "lz4". HDF5: "none" (contiguous, allocated early, not filled) and
@@ -72,6 +77,13 @@ class Group {
   [[nodiscard]] virtual std::unique_ptr<Group> group(const std::string& name) const = 0;
   [[nodiscard]] virtual std::unique_ptr<Array> array(const std::string& name) const = 0;
 
+  /// One field of a table in one array (`ArrayInfo::fields`), of one dimension, as an array of its
+  /// own: numbers, booleans or strings. Where each row holds several values (old obsm), they are
+  /// its further axes. A whole chunk of the table is read for one of the field.
+  /// \throws Error(missing) if there is no such array or field, Error(input) if it is no table
+  [[nodiscard]] virtual std::unique_ptr<Array> field(const std::string& name,
+                                                     const std::string& field) const = 0;
+
   /// Attributes of this group, or of the element `name`, as JSON: strings, numbers, booleans,
   /// arrays of them. An HDF5 object reference reads as the path it points to.
   [[nodiscard]] virtual nlohmann::json attributes(const std::string& name = "") const = 0;
@@ -100,11 +112,14 @@ enum class OpenMode { read, create, update };  ///< create fails if the path exi
 /// The root group of an HDF5 file.
 [[nodiscard]] std::unique_ptr<Group> open_hdf5(const std::filesystem::path& path,
                                                OpenMode mode = OpenMode::read);
-/// The root group of a Zarr store (a folder); the format matters for `create` only.
+/// The root group of a Zarr store: a folder or, for reading, a zip archive with the store in its
+/// root. The format matters for `create` only. Where no element below the root has a document of
+/// its own, consolidated metadata says what there is.
 [[nodiscard]] std::unique_ptr<Group> open_zarr(const std::filesystem::path& path,
                                                OpenMode mode = OpenMode::read,
                                                StoreFormat format = StoreFormat::zarr3);
-/// The root group of whatever is there, for reading: an HDF5 file, a Zarr v2 or v3 folder.
+/// The root group of whatever is there, for reading: an HDF5 file, a Zarr v2 or v3 folder or zip
+/// archive.
 /// \throws Error(not_found) if nothing is there, Error(input) if it is neither
 [[nodiscard]] std::unique_ptr<Group> open_store(const std::filesystem::path& path);
 

@@ -134,11 +134,72 @@ TEST_F(Paths, RefusesAPlateNamedTwice) {
       ThrowsMessage<Error>(HasSubstr("named twice")));
 }
 
+TEST_F(Paths, AZarrArchiveIsAPlate) {
+  file("p/plate10.zarr.zip");
+  file("p/plate9.zarr.zip");
+  file("p/other.zip");
+  EXPECT_THAT(expanded({in("p")}), ElementsAre("p/plate9.zarr.zip", "p/plate10.zarr.zip"));
+  EXPECT_THAT(expanded({in("p/plate9.zarr.zip")}), ElementsAre("p/plate9.zarr.zip"));
+}
+
+TEST_F(Paths, ACollectionIsItsDataSetsInNaturalOrder) {
+  const auto node = [](const char* type) {
+    return std::string(R"({"zarr_format": 3, "node_type": "group", "attributes": )"
+                       R"({"encoding-type": ")") +
+           type + "\"}}";
+  };
+  file("c.zarr/zarr.json", node("annbatch-preshuffled"));
+  for (const char* name : {"dataset_0", "dataset_10", "dataset_2"}) {
+    file(std::string("c.zarr/") + name + "/zarr.json", node("anndata"));
+  }
+  const auto all = ElementsAre("c.zarr/dataset_0", "c.zarr/dataset_2", "c.zarr/dataset_10");
+  EXPECT_THAT(expanded({in("c.zarr")}), all);
+  EXPECT_THAT(expanded({in("c.zarr/")}), all);
+  EXPECT_THAT(expanded({folder_.string()}), all);
+  EXPECT_THAT(expanded({in("c.zarr/dataset_2")}), ElementsAre("c.zarr/dataset_2"));
+  file("empty.zarr/zarr.json", node("annbatch-preshuffled"));
+  EXPECT_THAT([&] { expanded({in("empty.zarr")}); },
+              ThrowsMessage<Error>(HasSubstr("empty.zarr: the collection holds no data sets")));
+}
+
 TEST(PlateLabel, IsTheNameWithoutItsKnownExtension) {
   EXPECT_EQ(plate_label("data/plate1.h5ad"), "plate1");
   EXPECT_EQ(plate_label("data/plate1.zarr/"), "plate1");
   EXPECT_EQ(plate_label("GSE12.plate1.h5ad"), "GSE12.plate1");
+  EXPECT_EQ(plate_label("data/plate1.zarr.zip"), "plate1");
   EXPECT_EQ(plate_label("data/plate.v2"), "plate.v2");
+}
+
+TEST_F(Paths, MayNameAGenome) {
+  file("a.h5");
+  file("b.h5");
+  EXPECT_THAT(expanded({in("a.h5") + "::mm10", in("a.h5") + "::hg19", in("b.h5")}),
+              ElementsAre("a.h5::mm10", "a.h5::hg19", "b.h5"));
+  EXPECT_THAT(expanded({in("*.h5") + "::mm10"}), ElementsAre("a.h5::mm10", "b.h5::mm10"));
+  EXPECT_THAT(
+      [&] {
+        expanded({in("a.h5") + "::mm10", in("./a.h5") + "::mm10"});
+      },
+      ThrowsMessage<Error>(HasSubstr("named twice")));
+  EXPECT_THAT([&] { expanded({in("c.h5") + "::mm10"}); },
+              ThrowsMessage<Error>(HasSubstr("no such file")));
+  EXPECT_EQ(plate_label(in("a.h5") + "::mm10"), "a-mm10");
+  EXPECT_EQ(plate_label(in("a.h5")), "a");
+}
+
+TEST_F(Paths, AFolderOfMtxIsOnePlate) {
+  file("s1/matrix.mtx.gz");
+  file("s1/barcodes.tsv.gz");
+  EXPECT_THAT(expanded({in("s1/")}), ElementsAre("s1"));
+  EXPECT_EQ(plate_label(in("s1")), "s1");
+  EXPECT_EQ(plate_label(in("s1_matrix.mtx.gz")), "s1_matrix");
+}
+
+TEST_F(Paths, MayHaveColonsOfTheirOwn) {
+  file("odd::name.h5ad");
+  EXPECT_THAT(expanded({in("odd::name.h5ad")}), ElementsAre("odd::name.h5ad"));
+  EXPECT_EQ(split_genome(in("odd::name.h5ad")).genome, "");
+  EXPECT_EQ(split_genome(in("odd::name.h5ad") + "::mm10").genome, "mm10");
 }
 
 }  // namespace

@@ -268,16 +268,6 @@ TEST(ForeignHdf5, StringsOfFixedLengthAreRead) {
               testing::ElementsAre("a b", "c", ""));
 }
 
-TEST(ForeignHdf5, TablesInOneArrayAreRefused) {
-  Foreign foreign;
-  const hid_t table = H5Tcreate(H5T_COMPOUND, 8);
-  H5Tinsert(table, "a", 0, H5T_STD_I32LE);
-  H5Tinsert(table, "b", 4, H5T_IEEE_F32LE);
-  foreign.write(table);
-  EXPECT_THAT(message_of([&] { (void)foreign.open(); }),
-              HasSubstr("foreign.h5: x: holds a compound type"));
-}
-
 TEST(ForeignHdf5, ReferencesAndEmptyAttributesAreRead) {
   Foreign foreign;
   foreign.write(H5T_STD_I32LE);

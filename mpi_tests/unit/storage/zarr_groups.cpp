@@ -180,6 +180,29 @@ TEST_P(ZarrGroups, ConsolidatedMetadataListsAll) {
   EXPECT_EQ(open_zarr(store_)->keys(), std::vector<std::string>{"obs"});
 }
 
+TEST_P(ZarrGroups, ConsolidatedMetadataIsReadOnlyWhereThereIsNoOther) {
+  const std::unique_ptr<Group> root = create();
+  root->create_group("obs");
+  root->set_attributes("obs", {{"_index", "i"}});
+  write_array<float>(*root, "obs/x", std::vector<float>{1, 2});
+  consolidate_zarr(store_);
+  write_array<float>(*root, "late", std::vector<float>{3});
+  EXPECT_EQ(open_zarr(store_)->keys(), (std::vector<std::string>{"late", "obs"}));
+  fs::remove_all(store_ / "late");
+  for (const char* name : {"obs", "obs/x"}) {
+    for (const char* document : {".zgroup", ".zarray", ".zattrs", "zarr.json"}) {
+      fs::remove(store_ / name / document);
+    }
+  }
+  fs::remove(store_ / ".zgroup");
+  const std::unique_ptr<Group> read = open_zarr(store_);
+  EXPECT_EQ(read->keys(), std::vector<std::string>{"obs"});
+  EXPECT_EQ(read->group("obs")->keys(), std::vector<std::string>{"x"});
+  EXPECT_EQ(read->attributes("obs")["_index"], "i");
+  EXPECT_EQ(read_all<float>(*read->array("obs/x")), (std::vector<float>{1, 2}));
+  EXPECT_EQ(read->kind("nothing"), NodeKind::none);
+}
+
 TEST_P(ZarrGroups, LargeSmallArraysGetChunksOfRows) {
   const std::unique_ptr<Group> root = create();
   const std::vector<double> values(3'000'000, 1.5);
