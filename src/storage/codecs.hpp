@@ -70,6 +70,8 @@ void swap_bytes(std::span<std::byte> elements, std::size_t element_size);
 
 /// CRC-32 of all bytes, as gzip and zip have it.
 [[nodiscard]] std::uint32_t crc32(std::span<const std::byte> bytes);
+/// Adler-32 of all bytes.
+[[nodiscard]] std::uint32_t adler32(std::span<const std::byte> bytes);
 /// CRC-32C (Castagnoli) of all bytes.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes);
 

@@ -193,6 +193,10 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
   return libdeflate_crc32(0, bytes.data(), bytes.size());
 }
 
+std::uint32_t adler32(std::span<const std::byte> bytes) {
+  return libdeflate_adler32(1, bytes.data(), bytes.size());
+}
+
 void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out) {
   std::size_t written = 0;
   do {

@@ -112,7 +112,7 @@ std::string json_text(const nlohmann::json& document) {
 }
 
 std::optional<nlohmann::json> read_json(const ByteStore& store, const std::string& key) {
-  const std::optional<Bytes> bytes = store.read(key);
+  const std::optional<Bytes> bytes = store.read(key, most_document_bytes);
   if (!bytes) return std::nullopt;
   return with_context(store.place(key), [&] {
     return parse_json({reinterpret_cast<const char*>(bytes->data()), bytes->size()});

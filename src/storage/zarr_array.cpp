@@ -57,7 +57,8 @@ std::string ZarrArray::chunk_key(std::int64_t chunk) const {
 EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
     std::optional<Bytes> bytes =
-        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : store_->read(chunk_key(chunk));
+        shards_ ? shards_->read(grid_coordinates(chunk, grid_))
+                : store_->read(chunk_key(chunk), metadata_.most_encoded_bytes());
     EncodedChunk encoded;
     encoded.chunk = chunk;
     encoded.missing = !bytes;

@@ -14,13 +14,18 @@ namespace cellmill {
 
 /// One codec from bytes to bytes, of Zarr v2 (a filter or the compressor) or v3.
 struct ByteCodec {
-  enum class Kind { gzip, zlib, zstd, blosc, lz4, crc32c, shuffle };
+  enum class Kind { gzip, zlib, zstd, blosc, lz4, shuffle, crc32c, crc32, adler32 };
   Kind kind = Kind::zstd;
   int level = 0;
   std::string inner;  ///< blosc's own codec
   BloscShuffle blosc_shuffle = BloscShuffle::none;
   std::size_t element_size = 1;  ///< blosc, shuffle
+  bool checksum_first = false;   ///< it stands in front of the bytes; numcodecs' own ones
 };
+
+[[nodiscard]] const char* codec_name(ByteCodec::Kind kind);
+/// Whether it only adds a checksum.
+[[nodiscard]] bool is_checksum(ByteCodec::Kind kind);
 
 /// From `{"id": …}` (v2) or `{"name": …, "configuration": …}` (v3).
 /// \throws Error(input) naming a codec that isn't supported

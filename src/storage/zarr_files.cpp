@@ -78,9 +78,10 @@ void InputFile::read(std::int64_t offset, std::span<std::byte> out) const {
   }
 }
 
-std::optional<Bytes> read_file(const fs::path& path) {
+std::optional<Bytes> read_file(const fs::path& path, std::int64_t most) {
   const std::unique_ptr<InputFile> file = InputFile::open(path);
   if (!file) return std::nullopt;
+  check_most(file->size(), most);
   Bytes bytes(static_cast<std::size_t>(file->size()));
   file->read(0, bytes);
   return bytes;

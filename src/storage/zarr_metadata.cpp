@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <limits>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -61,6 +62,14 @@ std::size_t ZarrMetadata::chunk_bytes() const {
 std::size_t ZarrMetadata::stored_chunk_bytes() const {
   return field ? static_cast<std::size_t>(chunk_shape[0]) * record_size(fields)
                : chunk_elements() * element.size;
+}
+
+std::int64_t ZarrMetadata::most_encoded_bytes() const {
+  // Strings may have any length.
+  if (element.text == TextForm::vlen_utf8) return std::numeric_limits<std::int64_t>::max();
+  // Codecs add to what does not compress: far less than this.
+  constexpr std::int64_t headers = 1 << 20;
+  return 2 * static_cast<std::int64_t>(stored_chunk_bytes()) + headers;
 }
 
 void check_shapes(const ZarrMetadata& metadata) {

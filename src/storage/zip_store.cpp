@@ -122,10 +122,13 @@ Bytes ZipStore::unpack(const ZipMember& member) const {
   return bytes;
 }
 
-std::optional<Bytes> ZipStore::read(const std::string& key) const {
+std::optional<Bytes> ZipStore::read(const std::string& key, std::int64_t most) const {
   const ZipMember* const member = find(key);
   if (member == nullptr) return std::nullopt;
-  return with_context(place(key), [&] { return unpack(*member); });
+  return with_context(place(key), [&] {
+    check_most(member->size, most);
+    return unpack(*member);
+  });
 }
 
 std::unique_ptr<ByteSource> ZipStore::open(const std::string& key) const {

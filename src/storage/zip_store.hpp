@@ -18,7 +18,7 @@ class ZipStore final : public ByteStore {
   [[nodiscard]] std::string place(const std::string& key) const override;
   [[nodiscard]] bool exists(const std::string& key) const override;
   [[nodiscard]] std::int64_t size(const std::string& key) const override;
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key) const override;
+  [[nodiscard]] std::optional<Bytes> read(const std::string& key, std::int64_t most) const override;
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override;
   [[nodiscard]] std::vector<std::string> folders(const std::string& key) const override;
 
