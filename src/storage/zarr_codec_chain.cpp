@@ -57,18 +57,18 @@ void decode_one(const ByteCodec& codec, std::span<const std::byte> in, std::span
   }
 }
 
-Bytes decode_one_unsized(const ByteCodec& codec, std::span<const std::byte> in) {
+Bytes decode_one_unsized(const ByteCodec& codec, std::span<const std::byte> in, std::size_t most) {
   switch (codec.kind) {
     case Kind::gzip:
-      return inflate_gzip_unsized(in);
+      return inflate_gzip_unsized(in, most);
     case Kind::zlib:
-      return inflate_zlib_unsized(in);
+      return inflate_zlib_unsized(in, most);
     case Kind::zstd:
-      return zstd_decode_unsized(in);
+      return zstd_decode_unsized(in, most);
     case Kind::blosc:
-      return blosc_decode_unsized(in);
+      return blosc_decode_unsized(in, most);
     case Kind::lz4:
-      return lz4_sized_decode_unsized(in);
+      return lz4_sized_decode_unsized(in, most);
     case Kind::shuffle: {
       Bytes out(in.size());
       unshuffle(in, out, codec.element_size);
@@ -106,21 +106,23 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
       continue;
     }
     if (i == 0) return decode_one(codecs[i], in, out);  // the usual case: no copy
-    Bytes next = decode_one_unsized(codecs[i], in);
+    // What the codec before made of `out`: hardly more than that.
+    Bytes next = decode_one_unsized(codecs[i], in, 2 * out.size() + codec_headers);
     between = std::move(next);
     in = between;
   }
   copy_exactly(in, out);
 }
 
-Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs, std::span<const std::byte> in) {
+Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
+                           std::size_t most) {
   Bytes between;
   for (std::size_t i = codecs.size(); i-- > 0;) {
     if (is_checksum(codecs[i].kind)) {
       in = verified(codecs[i], in);
       continue;
     }
-    Bytes next = decode_one_unsized(codecs[i], in);
+    Bytes next = decode_one_unsized(codecs[i], in, most);
     between = std::move(next);
     in = between;
   }

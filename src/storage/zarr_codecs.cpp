@@ -74,7 +74,10 @@ ByteCodec parse_byte_codec(const nlohmann::json& codec, std::size_t element_size
     }
     if (parsed.kind == Kind::shuffle) {
       parsed.element_size = options.value("elementsize", std::size_t{4});
-      if (parsed.element_size == 0) throw input_error("codec 'shuffle': elementsize is 0");
+      if (parsed.element_size == 0 || parsed.element_size > largest_shuffled_element) {
+        throw input_error(fmt::format("codec 'shuffle': elements of {} bytes are not supported",
+                                      options["elementsize"].dump()));
+      }
     }
     if (is_checksum(parsed.kind)) {
       const char* const usual = parsed.kind == Kind::crc32c ? "end" : "start";

@@ -47,7 +47,8 @@ InputFile::InputFile(fs::path path, int descriptor)
 InputFile::~InputFile() { ::close(descriptor_); }
 
 std::unique_ptr<InputFile> InputFile::open(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor =
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not wait
   if (descriptor < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return nullptr;
     fail(path, "open", errno);

@@ -47,6 +47,8 @@ struct ZarrMetadata {
   [[nodiscard]] std::size_t stored_chunk_bytes() const;
   /// No codec makes more bytes of one chunk: more are not read.
   [[nodiscard]] std::int64_t most_encoded_bytes() const;
+  /// Nobody's strings make more bytes of vlen-utf8 than this: no room is made for them.
+  [[nodiscard]] std::size_t most_text_bytes(std::size_t encoded) const;
   /// Of one field of a table. \throws Error(input) if the table has not one dimension
   [[nodiscard]] ZarrMetadata of_field(const ZarrField& chosen) const;
 };
