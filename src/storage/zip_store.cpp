@@ -74,7 +74,10 @@ void check_method(const ZipMember& member) {
 
 }  // namespace
 
-ZipStore::ZipStore(const fs::path& path) : path_(path.string()), archive_(InputFile::open(path)) {
+ZipStore::ZipStore(const fs::path& path) : ZipStore(path.string(), InputFile::open(path)) {}
+
+ZipStore::ZipStore(std::string path, std::shared_ptr<const ByteSource> archive)
+    : path_(std::move(path)), archive_(std::move(archive)) {
   if (!archive_) throw not_found_error(path_ + ": there is no such file");
   directory_ = with_context(path_, [&] { return read_zip_directory(*archive_); });
 }

@@ -14,6 +14,8 @@ class ZipStore final : public ByteStore {
  public:
   /// \throws Error(not_found), Error(input) naming the archive, if it is none or refused
   explicit ZipStore(const std::filesystem::path& path);
+  /// \param path for messages
+  ZipStore(std::string path, std::shared_ptr<const ByteSource> archive);
 
   [[nodiscard]] std::string place(const std::string& key) const override;
   [[nodiscard]] bool exists(const std::string& key) const override;
