@@ -8,6 +8,15 @@ if(CELLMILL_SANITIZE)
   target_link_options(cellmill_options INTERFACE -fsanitize=${CELLMILL_SANITIZE})
 endif()
 
+if(CELLMILL_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL Clang)
+    message(FATAL_ERROR "CELLMILL_FUZZ needs clang (CMAKE_CXX_COMPILER=clang++)")
+  endif()
+  target_compile_options(cellmill_options INTERFACE -fsanitize=fuzzer-no-link,address,undefined
+                                                    -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(cellmill_options INTERFACE -fsanitize=address,undefined)
+endif()
+
 function(cellmill_module NAME)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS;PRIVATE" ${ARGN})
   if(NOT ARG_SOURCES)

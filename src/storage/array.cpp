@@ -9,6 +9,7 @@
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
+#include "storage/enough_memory.hpp"
 
 namespace cellmill {
 
@@ -40,14 +41,13 @@ void expect_one_axis(const ArrayInfo& info) {
 }
 
 /// Room for one decoded chunk, kept by the thread so that its pages are touched once.
-std::span<std::byte> scratch(std::size_t bytes) {
+std::span<std::byte> scratch_for_chunk(const ArrayInfo& info) {
   thread_local RawVector<std::byte> buffer;
+  const std::int64_t elements = chunk_elements(info);
+  with_context(info.location, [&] { expect_memory(elements, dtype_size(info.dtype)); });
+  const std::size_t bytes = static_cast<std::size_t>(elements) * dtype_size(info.dtype);
   if (buffer.size() < bytes) buffer.resize(bytes);
   return std::span(buffer).first(bytes);
-}
-
-std::size_t chunk_bytes(const ArrayInfo& info) {
-  return static_cast<std::size_t>(chunk_elements(info)) * dtype_size(info.dtype);
 }
 
 /// Chunks along the rows that touch `range`.
@@ -63,10 +63,16 @@ Range clip(const ArrayInfo& info, std::int64_t chunk_row, Range range) {
   return {std::max(first, range.begin), std::min(first + info.chunk_shape[0], range.end)};
 }
 
+template <class T>
+std::vector<T> room_for(const ArrayInfo& info, std::int64_t elements) {
+  with_context(info.location, [&] { expect_memory(elements, sizeof(T)); });
+  return std::vector<T>(static_cast<std::size_t>(elements));
+}
+
 /// Decodes the one chunk of a 0-d array.
 template <class T>
 std::vector<T> read_scalar(const Array& array) {
-  const std::span<std::byte> decoded = scratch(chunk_bytes(array.info()));
+  const std::span<std::byte> decoded = scratch_for_chunk(array.info());
   array.decode(array.fetch(0), decoded);
   std::vector<T> value(1);
   convert_elements<T>(array.info().dtype, decoded, value);
@@ -102,7 +108,9 @@ FetchedRange fetch_range(const Array& array, Range range) {
   const ArrayInfo& info = array.info();
   expect_one_axis(info);
   expect_inside(info, range, "elements");
-  return {range, array.fetch_many(chunk_rows(info, range))};
+  const Range wanted = chunk_rows(info, range);
+  with_context(info.location, [&] { expect_memory(wanted.size(), sizeof(EncodedChunk)); });
+  return {range, array.fetch_many(wanted)};
 }
 
 template <class T>
@@ -126,7 +134,7 @@ void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> 
       array.decode(chunk, std::as_writable_bytes(to));
       continue;
     }
-    const std::span<std::byte> decoded = scratch(chunk_bytes(info));
+    const std::span<std::byte> decoded = scratch_for_chunk(info);
     array.decode(chunk, decoded);
     const std::int64_t skipped = part.begin - chunk.chunk * info.chunk_shape[0];
     convert_elements<T>(
@@ -138,8 +146,11 @@ void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> 
 template <class T>
 std::vector<T> read_range(const Array& array, Range range) {
   expect_numbers(array.info());
+  expect_one_axis(array.info());
+  expect_inside(array.info(), range, "elements");
+  // Room first: what can't be held need not be read.
+  std::vector<T> out = room_for<T>(array.info(), range.size());
   const FetchedRange fetched = fetch_range(array, range);
-  std::vector<T> out(static_cast<std::size_t>(range.size()));
   decode_range<T>(array, fetched, out);
   return out;
 }
@@ -165,6 +176,7 @@ RawVector<std::byte> read_row_bytes(const Array& array, Range range) {
   const std::vector<std::int64_t> strides = c_strides(info.shape);
   const std::vector<std::int64_t> chunk_strides = c_strides(info.chunk_shape);
   const std::int64_t chunks_a_row = product(std::span(grid).subspan(1));
+  with_context(info.location, [&] { expect_memory(range.size() * strides[0], width); });
   RawVector<std::byte> out(static_cast<std::size_t>(range.size() * strides[0]) * width);
 
   const Range rows = chunk_rows(info, range);
@@ -182,10 +194,10 @@ RawVector<std::byte> read_row_bytes(const Array& array, Range range) {
     const EncodedChunk encoded = array.fetch(chunk);
     std::byte* const place = out.data() + static_cast<std::size_t>(to) * width;
     if (extent == info.chunk_shape && strides == chunk_strides) {
-      array.decode(encoded, {place, chunk_bytes(info)});
+      array.decode(encoded, {place, static_cast<std::size_t>(chunk_elements(info)) * width});
       continue;
     }
-    const std::span<std::byte> decoded = scratch(chunk_bytes(info));
+    const std::span<std::byte> decoded = scratch_for_chunk(info);
     array.decode(encoded, decoded);
     const std::int64_t skipped = (part.begin - at[0] * info.chunk_shape[0]) * chunk_strides[0];
     copy_box(extent, decoded.data() + static_cast<std::size_t>(skipped) * width, chunk_strides,

@@ -1,14 +1,23 @@
 #include "storage/byte_store.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <system_error>
 
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
 #include "storage/zarr_files.hpp"
 
 namespace cellmill {
 
 namespace fs = std::filesystem;
+
+void check_most(std::int64_t bytes, std::int64_t most) {
+  if (bytes <= most) return;
+  throw input_error(
+      fmt::format("has {} bytes, expected at most {}", grouped(bytes), grouped(most)));
+}
 
 std::string join_key(const std::string& path, const std::string& name) {
   if (path.empty() || name.empty()) return path + name;
@@ -28,8 +37,8 @@ bool LocalStore::exists(const std::string& key) const {
 
 std::int64_t LocalStore::size(const std::string& key) const { return file_bytes(path_of(key)); }
 
-std::optional<Bytes> LocalStore::read(const std::string& key) const {
-  return read_file(path_of(key));
+std::optional<Bytes> LocalStore::read(const std::string& key, std::int64_t most) const {
+  return read_file(path_of(key), most);
 }
 
 std::unique_ptr<ByteSource> LocalStore::open(const std::string& key) const {

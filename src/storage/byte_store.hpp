@@ -42,13 +42,20 @@ class ByteStore {
   [[nodiscard]] virtual bool exists(const std::string& key) const = 0;
   /// 0 if there is none.
   [[nodiscard]] virtual std::int64_t size(const std::string& key) const = 0;
-  /// All bytes; nothing if there is none. \throws Error(io), Error(input) if they are damaged
-  [[nodiscard]] virtual std::optional<Bytes> read(const std::string& key) const = 0;
+  /// All bytes; nothing if there is none. \throws Error(io), Error(input) if they are damaged or
+  /// more than `most`
+  [[nodiscard]] virtual std::optional<Bytes> read(const std::string& key,
+                                                  std::int64_t most) const = 0;
   /// Null if there is none.
   [[nodiscard]] virtual std::unique_ptr<ByteSource> open(const std::string& key) const = 0;
   /// Names of the folders directly below a key (empty: the root), sorted.
   [[nodiscard]] virtual std::vector<std::string> folders(const std::string& key) const = 0;
 };
+
+/// No document of metadata is longer, by far.
+constexpr std::int64_t most_document_bytes = std::int64_t{1} << 30;
+/// \throws Error(input) if there are more
+void check_most(std::int64_t bytes, std::int64_t most);
 
 /// `name` below `path`; either may be empty.
 [[nodiscard]] std::string join_key(const std::string& path, const std::string& name);
@@ -61,7 +68,7 @@ class LocalStore final : public ByteStore {
   [[nodiscard]] std::string place(const std::string& key) const override;
   [[nodiscard]] bool exists(const std::string& key) const override;
   [[nodiscard]] std::int64_t size(const std::string& key) const override;
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key) const override;
+  [[nodiscard]] std::optional<Bytes> read(const std::string& key, std::int64_t most) const override;
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override;
   [[nodiscard]] std::vector<std::string> folders(const std::string& key) const override;
 

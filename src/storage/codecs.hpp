@@ -16,7 +16,7 @@ using Bytes = RawVector<std::byte>;
 // Error(input) whose message names the codec and what is wrong, but not where (the caller adds
 // array and chunk). None reads or writes out of bounds whatever the input. All are thread-safe;
 // state that is costly to make is kept per thread. Those named `_unsized` find the length
-// themselves.
+// themselves; more than `most` bytes are an error, and never is there room made for much more.
 // ------------------------------------------------------------------------------------------------
 
 /// A zlib stream (HDF5's deflate filter, numcodecs.zlib); its Adler-32 is checked.
@@ -25,15 +25,15 @@ void inflate_zlib(std::span<const std::byte> in, std::span<std::byte> out);
 void inflate_raw(std::span<const std::byte> in, std::span<std::byte> out);
 /// One or more gzip members; their CRC-32 are checked.
 void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out);
-[[nodiscard]] Bytes inflate_zlib_unsized(std::span<const std::byte> in);
-[[nodiscard]] Bytes inflate_gzip_unsized(std::span<const std::byte> in);
+[[nodiscard]] Bytes inflate_zlib_unsized(std::span<const std::byte> in, std::size_t most);
+[[nodiscard]] Bytes inflate_gzip_unsized(std::span<const std::byte> in, std::size_t most);
 
 /// \param level 0 to 9, as zlib has them (libdeflate's 1–9)
 [[nodiscard]] Bytes deflate_zlib(std::span<const std::byte> in, int level);
 [[nodiscard]] Bytes deflate_gzip(std::span<const std::byte> in, int level);
 
 void zstd_decode(std::span<const std::byte> in, std::span<std::byte> out);
-[[nodiscard]] Bytes zstd_decode_unsized(std::span<const std::byte> in);
+[[nodiscard]] Bytes zstd_decode_unsized(std::span<const std::byte> in, std::size_t most);
 [[nodiscard]] Bytes zstd_encode(std::span<const std::byte> in, int level);
 
 /// What the element bytes go through before blosc compresses them.
@@ -43,7 +43,7 @@ enum class BloscShuffle { none, byte, bit };
 void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out);
 /// The decoded length of a blosc buffer that is sound as far as its header and own length show.
 [[nodiscard]] std::size_t blosc_decoded_size(std::span<const std::byte> in);
-[[nodiscard]] Bytes blosc_decode_unsized(std::span<const std::byte> in);
+[[nodiscard]] Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most);
 /// \param codec `lz4`, `lz4hc`, `zstd`, `zlib`, `blosclz`, `snappy`
 [[nodiscard]] Bytes blosc_encode(std::span<const std::byte> in, std::size_t type_size,
                                  const std::string& codec, int level, BloscShuffle shuffle);
@@ -52,7 +52,7 @@ void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out);
 void lz4_block_decode(std::span<const std::byte> in, std::span<std::byte> out);
 /// numcodecs.lz4: a little-endian 32-bit length, then one block.
 void lz4_sized_decode(std::span<const std::byte> in, std::span<std::byte> out);
-[[nodiscard]] Bytes lz4_sized_decode_unsized(std::span<const std::byte> in);
+[[nodiscard]] Bytes lz4_sized_decode_unsized(std::span<const std::byte> in, std::size_t most);
 
 /// LibLZF, as h5py's `lzf` filter (32000) stores it. HDF5 keeps a chunk that doesn't shrink as it
 /// is and says so in its filter mask.
@@ -70,6 +70,8 @@ void swap_bytes(std::span<std::byte> elements, std::size_t element_size);
 
 /// CRC-32 of all bytes, as gzip and zip have it.
 [[nodiscard]] std::uint32_t crc32(std::span<const std::byte> bytes);
+/// Adler-32 of all bytes.
+[[nodiscard]] std::uint32_t adler32(std::span<const std::byte> bytes);
 /// CRC-32C (Castagnoli) of all bytes.
 [[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes);
 

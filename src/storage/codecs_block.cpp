@@ -37,6 +37,13 @@ void expect_length(const char* codec, std::size_t found, std::size_t expected) {
   }
 }
 
+void expect_at_most(const char* codec, std::size_t found, std::size_t most) {
+  if (found > most) {
+    throw input_error(
+        fmt::format("{} data decode to {} bytes, expected at most {}", codec, found, most));
+  }
+}
+
 std::size_t lz4_size(std::span<const std::byte> in) {
   std::uint32_t size = 0;
   if (in.size() < sizeof size) throw input_error("lz4 data end before their length");
@@ -55,16 +62,18 @@ void zstd_decode(std::span<const std::byte> in, std::span<std::byte> out) {
   expect_length("zstd", size, out.size());
 }
 
-Bytes zstd_decode_unsized(std::span<const std::byte> in) {
+Bytes zstd_decode_unsized(std::span<const std::byte> in, std::size_t most) {
+  most = std::min(most, std::numeric_limits<std::size_t>::max() - 1);
   // The length in a frame's header is a claim, and streaming writers leave it out: grow instead.
   ZSTD_DCtx* const context = zstd_decoder();
   ZSTD_inBuffer input{in.data(), in.size(), 0};
-  Bytes out(std::max<std::size_t>(in.size() * 4, 4096));
+  Bytes out(std::min(std::max<std::size_t>(in.size() * 4, 4096), most + 1));
   ZSTD_outBuffer output{out.data(), out.size(), 0};
   std::size_t left = 1;
   while (input.pos < input.size || left != 0) {
     if (output.pos == output.size) {
-      out.resize(out.size() * 2);
+      expect_at_most("zstd", output.pos, most);
+      out.resize(std::min(out.size() * 2, most + 1));
       output.dst = out.data();
       output.size = out.size();
     }
@@ -74,6 +83,7 @@ Bytes zstd_decode_unsized(std::span<const std::byte> in) {
       throw input_error("zstd frame ends early");
     }
   }
+  expect_at_most("zstd", output.pos, most);
   out.resize(output.pos);
   return out;
 }
@@ -109,8 +119,10 @@ void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out) {
   }
 }
 
-Bytes blosc_decode_unsized(std::span<const std::byte> in) {
-  Bytes out(blosc_decoded_size(in));
+Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most) {
+  const std::size_t size = blosc_decoded_size(in);
+  expect_at_most("blosc", size, most);
+  Bytes out(size);
   blosc_decode(in, out);
   return out;
 }
@@ -148,10 +160,11 @@ void lz4_sized_decode(std::span<const std::byte> in, std::span<std::byte> out) {
   lz4_block_decode(in.subspan(sizeof(std::uint32_t)), out);
 }
 
-Bytes lz4_sized_decode_unsized(std::span<const std::byte> in) {
+Bytes lz4_sized_decode_unsized(std::span<const std::byte> in, std::size_t most) {
   // A block's bytes give at most 255 each, whatever the length in front claims.
   const std::size_t size = lz4_size(in);
   if (size > in.size() * 255) throw input_error("lz4 length is impossible");
+  expect_at_most("lz4", size, most);
   Bytes out(size);
   lz4_sized_decode(in, out);
   return out;

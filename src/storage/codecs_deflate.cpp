@@ -122,22 +122,29 @@ Inflated inflate_one(Wrapper wrapper, std::span<const std::byte> in, std::span<s
                                 found, expected));
 }
 
-/// Where the length is not known: tries with ever more room, up to what deflate can reach.
-Bytes inflate_growing(Wrapper wrapper, std::span<const std::byte> in) {
+/// Where the length is not known: tries with ever more room, up to what deflate can reach. All
+/// members of gzip, the one stream of zlib.
+Bytes inflate_growing(Wrapper wrapper, std::span<const std::byte> in, std::size_t most) {
   constexpr std::size_t highest_ratio = 1032;
-  const std::size_t most = in.size() * highest_ratio + 64;
   Bytes out;
-  std::size_t room = std::max<std::size_t>(in.size() * 4, 4096);
-  while (true) {
-    out.resize(std::min(room, most));
-    const Inflated done = inflate_libdeflate(wrapper, in, out);
-    if (!done.overflow) {
-      out.resize(done.written);
-      return out;
+  std::size_t written = 0;
+  do {
+    const std::size_t limit = std::min(most - written, in.size() * highest_ratio + 64);
+    std::size_t room = std::min(std::max<std::size_t>(in.size() * 4, 4096), limit);
+    while (true) {
+      out.resize(written + room);
+      const Inflated done = inflate_libdeflate(wrapper, in, std::span(out).subspan(written));
+      if (!done.overflow) {
+        written += done.written;
+        in = in.subspan(done.read);
+        break;
+      }
+      if (room >= limit) too_long(wrapper, limit);
+      room = std::min(room * 4, limit);
     }
-    if (room >= most) too_long(wrapper, most);
-    room *= 4;
-  }
+  } while (wrapper == Wrapper::gzip && !in.empty());
+  out.resize(written);
+  return out;
 }
 
 /// Compressors are per level and 100s of KB: each thread keeps those it has used.
@@ -193,6 +200,10 @@ std::uint32_t crc32(std::span<const std::byte> bytes) {
   return libdeflate_crc32(0, bytes.data(), bytes.size());
 }
 
+std::uint32_t adler32(std::span<const std::byte> bytes) {
+  return libdeflate_adler32(1, bytes.data(), bytes.size());
+}
+
 void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out) {
   std::size_t written = 0;
   do {
@@ -204,12 +215,12 @@ void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out) {
   if (written != out.size()) wrong_length(Wrapper::gzip, written, out.size());
 }
 
-Bytes inflate_zlib_unsized(std::span<const std::byte> in) {
-  return inflate_growing(Wrapper::zlib, in);
+Bytes inflate_zlib_unsized(std::span<const std::byte> in, std::size_t most) {
+  return inflate_growing(Wrapper::zlib, in, most);
 }
 
-Bytes inflate_gzip_unsized(std::span<const std::byte> in) {
-  return inflate_growing(Wrapper::gzip, in);
+Bytes inflate_gzip_unsized(std::span<const std::byte> in, std::size_t most) {
+  return inflate_growing(Wrapper::gzip, in, most);
 }
 
 Bytes deflate_zlib(std::span<const std::byte> in, int level) {

@@ -12,6 +12,7 @@
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
 #include "storage/codecs.hpp"
+#include "storage/enough_memory.hpp"
 #include "storage/hdf5_fields.hpp"
 #include "storage/hdf5_layout.hpp"
 #include "storage/hdf5_strings.hpp"
@@ -136,6 +137,7 @@ class DatasetArray final : public Array {
                                       grouped(range.end), grouped(rows)));
       }
       expect_filters();
+      expect_memory(range.size(), sizeof(std::int64_t));
       return hdf5::read_strings(dataset_.get(), range);
     });
   }

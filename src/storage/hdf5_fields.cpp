@@ -6,6 +6,7 @@
 
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
+#include "storage/enough_memory.hpp"
 #include "storage/hdf5_layout.hpp"
 #include "storage/hdf5_strings.hpp"
 #include "storage/structured_array.hpp"
@@ -106,6 +107,7 @@ class FieldArray final : public Array {
         throw input_error(fmt::format("rows {}–{} asked for, it has {}", grouped(range.begin),
                                       grouped(range.end), grouped(info_.shape[0])));
       }
+      expect_memory(range.size(), sizeof(std::int64_t));
       return hdf5::read_strings(dataset_.get(), range, member_);
     });
   }

@@ -2,7 +2,9 @@
 
 #include <hdf5.h>
 
+#include <cstdint>
 #include <cstring>
+#include <limits>
 #include <span>
 
 #include "cellmill/core/error.hpp"
@@ -35,6 +37,8 @@ std::size_t lzf_decoded_size(std::span<const std::byte> in) {
   return size;
 }
 
+constexpr std::size_t largest_chunk = std::numeric_limits<std::uint32_t>::max();  // HDF5's own
+
 Bytes decode(int filter, std::span<const std::byte> in) {
   switch (filter) {
     case lzf_filter: {
@@ -43,9 +47,9 @@ Bytes decode(int filter, std::span<const std::byte> in) {
       return out;
     }
     case blosc_filter:
-      return blosc_decode_unsized(in);
+      return blosc_decode_unsized(in, largest_chunk);
     default:
-      return zstd_decode_unsized(in);
+      return zstd_decode_unsized(in, largest_chunk);
   }
 }
 

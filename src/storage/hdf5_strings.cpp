@@ -80,6 +80,7 @@ Handle member_type(hid_t compound, const std::string& member) {
 
 Strings read_strings(hid_t dataset, Range range, const std::string& member) {
   Strings out;
+  out.reserve(range.size(), 0);
   for (std::int64_t first = range.begin; first < range.end; first += block_rows) {
     const Lock lock;
     const std::int64_t count = std::min(block_rows, range.end - first);

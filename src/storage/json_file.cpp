@@ -55,6 +55,26 @@ std::string mark(std::string_view text) {
   return marked;
 }
 
+/// Copying and writing JSON recurse, so that brackets alone could exhaust the stack.
+bool too_deep(std::string_view text) {
+  constexpr int deepest = 200;
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"') {
+      quoted = !quoted;
+    } else if (!quoted && (c == '[' || c == '{')) {
+      if (++depth > deepest) return true;
+    } else if (!quoted && (c == ']' || c == '}')) {
+      --depth;
+    }
+  }
+  return false;
+}
+
 void unmark(nlohmann::json& node) {
   if (node.is_structured()) {
     for (auto& child : node) unmark(child);
@@ -85,6 +105,7 @@ bool mark(nlohmann::json& node) {
 }  // namespace
 
 nlohmann::json parse_json(std::string_view text) {
+  if (too_deep(text)) throw input_error("not JSON that we read: nested too deeply");
   try {
     const bool plain =
         text.find("NaN") == std::string_view::npos && text.find("Infinity") == text.npos;
@@ -112,7 +133,7 @@ std::string json_text(const nlohmann::json& document) {
 }
 
 std::optional<nlohmann::json> read_json(const ByteStore& store, const std::string& key) {
-  const std::optional<Bytes> bytes = store.read(key);
+  const std::optional<Bytes> bytes = store.read(key, most_document_bytes);
   if (!bytes) return std::nullopt;
   return with_context(store.place(key), [&] {
     return parse_json({reinterpret_cast<const char*>(bytes->data()), bytes->size()});

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
+#include "storage/enough_memory.hpp"
 #include "storage/zarr_text.hpp"
 
 namespace cellmill {
@@ -40,7 +42,11 @@ decltype(auto) ZarrArray::in_chunk(std::int64_t chunk, Body&& body) const {
     if (chunk < 0 || chunk >= chunk_count(info_)) {
       throw input_error(fmt::format("there are {}", grouped(chunk_count(info_))));
     }
-    return std::forward<Body>(body)();
+    try {
+      return std::forward<Body>(body)();
+    } catch (const std::bad_alloc&) {
+      throw input_error(fmt::format("no memory for its {} elements", metadata_.chunk_elements()));
+    }
   } catch (const Error& error) {
     std::string place = grouped(chunk);
     if (!metadata_.sharded() && !grid_.empty() && chunk >= 0 && chunk < chunk_count(info_)) {
@@ -57,7 +63,8 @@ std::string ZarrArray::chunk_key(std::int64_t chunk) const {
 EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
     std::optional<Bytes> bytes =
-        shards_ ? shards_->read(grid_coordinates(chunk, grid_)) : store_->read(chunk_key(chunk));
+        shards_ ? shards_->read(grid_coordinates(chunk, grid_))
+                : store_->read(chunk_key(chunk), metadata_.most_encoded_bytes());
     EncodedChunk encoded;
     encoded.chunk = chunk;
     encoded.missing = !bytes;
@@ -157,7 +164,9 @@ void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, 
     return;
   }
   if (metadata_.element.text == TextForm::vlen_utf8) {
-    decode_vlen_utf8(decode_bytes_unsized(metadata_.codecs, encoded.bytes), first, count, out);
+    const Bytes decoded = decode_bytes_unsized(metadata_.codecs, encoded.bytes,
+                                               metadata_.most_text_bytes(encoded.bytes.size()));
+    decode_vlen_utf8(decoded, first, count, out);
     return;
   }
   Bytes decoded(metadata_.chunk_bytes());
@@ -185,6 +194,8 @@ Strings ZarrArray::read_strings(Range range) const {
                                   grouped(range.begin), grouped(range.end), grouped(size)));
   }
   Strings strings;
+  with_context(info_.location, [&] { expect_memory(range.size(), sizeof(std::int64_t)); });
+  strings.reserve(range.size(), 0);
   const std::int64_t length = chunk_elements(info_);
   for (std::int64_t at = range.begin; at < range.end;) {
     const std::int64_t chunk = at / length;

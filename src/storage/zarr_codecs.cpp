@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <cstring>
 
 #include "cellmill/core/error.hpp"
 
@@ -17,15 +16,15 @@ struct Named {
   Kind kind;
   const char* name;
 };
-constexpr std::array<Named, 7> names = {{{Kind::gzip, "gzip"},
+constexpr std::array<Named, 9> names = {{{Kind::gzip, "gzip"},
                                          {Kind::zlib, "zlib"},
                                          {Kind::zstd, "zstd"},
                                          {Kind::blosc, "blosc"},
                                          {Kind::lz4, "lz4"},
+                                         {Kind::shuffle, "shuffle"},
                                          {Kind::crc32c, "crc32c"},
-                                         {Kind::shuffle, "shuffle"}}};
-
-const char* name_of(Kind kind) { return names[static_cast<std::size_t>(kind)].name; }
+                                         {Kind::crc32, "crc32"},
+                                         {Kind::adler32, "adler32"}}};
 
 BloscShuffle parse_blosc_shuffle(const nlohmann::json& value, std::size_t element_size) {
   if (value.is_string()) {
@@ -44,76 +43,11 @@ BloscShuffle parse_blosc_shuffle(const nlohmann::json& value, std::size_t elemen
   }
 }
 
-void verify_crc32c(std::span<const std::byte>& in) {
-  if (in.size() < 4) throw input_error("too short for its crc32c");
-  const auto stored = in.last(4);
-  in = in.first(in.size() - 4);
-  std::uint32_t expected = 0;
-  for (std::size_t i = 0; i < 4; ++i) {
-    expected |= std::to_integer<std::uint32_t>(stored[i]) << (8 * i);
-  }
-  const std::uint32_t found = crc32c(in);
-  if (found != expected) {
-    throw input_error(fmt::format("crc32c is {:08x}, expected {:08x}", found, expected));
-  }
-}
-
-void decode_one(const ByteCodec& codec, std::span<const std::byte> in, std::span<std::byte> out) {
-  switch (codec.kind) {
-    case Kind::gzip:
-      return inflate_gzip(in, out);
-    case Kind::zlib:
-      return inflate_zlib(in, out);
-    case Kind::zstd:
-      return zstd_decode(in, out);
-    case Kind::blosc:
-      return blosc_decode(in, out);
-    case Kind::lz4:
-      return lz4_sized_decode(in, out);
-    case Kind::shuffle:
-      return unshuffle(in, out, codec.element_size);
-    case Kind::crc32c:
-      break;  // takes a checksum off, no bytes move: the callers do it
-  }
-}
-
-Bytes decode_one_unsized(const ByteCodec& codec, std::span<const std::byte> in) {
-  switch (codec.kind) {
-    case Kind::gzip:
-      return inflate_gzip_unsized(in);
-    case Kind::zlib:
-      return inflate_zlib_unsized(in);
-    case Kind::zstd:
-      return zstd_decode_unsized(in);
-    case Kind::blosc:
-      return blosc_decode_unsized(in);
-    case Kind::lz4:
-      return lz4_sized_decode_unsized(in);
-    case Kind::shuffle: {
-      Bytes out(in.size());
-      unshuffle(in, out, codec.element_size);
-      return out;
-    }
-    case Kind::crc32c:
-      break;
-  }
-  return {in.begin(), in.end()};
-}
-
-void copy_exactly(std::span<const std::byte> in, std::span<std::byte> out) {
-  if (in.size() != out.size()) {
-    throw input_error(fmt::format("has {} bytes, expected {}", in.size(), out.size()));
-  }
-  if (!in.empty()) std::memcpy(out.data(), in.data(), in.size());
-}
-
-void append_u32(Bytes& out, std::size_t value) {
-  for (int shift = 0; shift < 32; shift += 8) {
-    out.push_back(static_cast<std::byte>(value >> shift & 0xFF));
-  }
-}
-
 }  // namespace
+
+const char* codec_name(ByteCodec::Kind kind) { return names[static_cast<std::size_t>(kind)].name; }
+
+bool is_checksum(ByteCodec::Kind kind) { return kind >= Kind::crc32c; }
 
 ByteCodec parse_byte_codec(const nlohmann::json& codec, std::size_t element_size) {
   const bool v3 = codec.contains("name");
@@ -140,7 +74,14 @@ ByteCodec parse_byte_codec(const nlohmann::json& codec, std::size_t element_size
     }
     if (parsed.kind == Kind::shuffle) {
       parsed.element_size = options.value("elementsize", std::size_t{4});
-      if (parsed.element_size == 0) throw input_error("codec 'shuffle': elementsize is 0");
+      if (parsed.element_size == 0 || parsed.element_size > largest_shuffled_element) {
+        throw input_error(fmt::format("codec 'shuffle': elements of {} bytes are not supported",
+                                      options["elementsize"].dump()));
+      }
+    }
+    if (is_checksum(parsed.kind)) {
+      const char* const usual = parsed.kind == Kind::crc32c ? "end" : "start";
+      parsed.checksum_first = options.value("location", usual) == std::string("start");
     }
     return parsed;
   }
@@ -178,13 +119,15 @@ nlohmann::json byte_codec_json(const ByteCodec& codec, StoreFormat format) {
       options["elementsize"] = codec.element_size;
       break;
     case Kind::crc32c:
+    case Kind::crc32:
+    case Kind::adler32:
       break;
   }
   if (!v3) {
-    options["id"] = name_of(codec.kind);
+    options["id"] = codec_name(codec.kind);
     return options;
   }
-  nlohmann::json named = {{"name", name_of(codec.kind)}};
+  nlohmann::json named = {{"name", codec_name(codec.kind)}};
   if (!options.empty()) named["configuration"] = options;
   return named;
 }
@@ -214,80 +157,13 @@ std::string describe(std::span<const ByteCodec> codecs) {
   std::string text;
   for (const ByteCodec& codec : codecs) {
     if (!text.empty()) text += '+';
-    text += name_of(codec.kind);
+    text += codec_name(codec.kind);
     if (codec.kind == Kind::blosc) text += fmt::format("({})", codec.inner);
     if (codec.kind == Kind::gzip || codec.kind == Kind::zlib || codec.kind == Kind::zstd) {
       text += fmt::format("({})", codec.level);
     }
   }
   return text.empty() ? "none" : text;
-}
-
-void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
-                  std::span<std::byte> out) {
-  Bytes between;
-  for (std::size_t i = codecs.size(); i-- > 0;) {
-    if (codecs[i].kind == Kind::crc32c) {
-      verify_crc32c(in);
-      continue;
-    }
-    if (i == 0) return decode_one(codecs[i], in, out);  // the usual case: no copy
-    Bytes next = decode_one_unsized(codecs[i], in);
-    between = std::move(next);
-    in = between;
-  }
-  copy_exactly(in, out);
-}
-
-Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs, std::span<const std::byte> in) {
-  Bytes between;
-  for (std::size_t i = codecs.size(); i-- > 0;) {
-    if (codecs[i].kind == Kind::crc32c) {
-      verify_crc32c(in);
-      continue;
-    }
-    Bytes next = decode_one_unsized(codecs[i], in);
-    between = std::move(next);
-    in = between;
-  }
-  if (in.data() != between.data() || in.size() != between.size()) return {in.begin(), in.end()};
-  return between;
-}
-
-Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in) {
-  Bytes encoded;
-  for (const ByteCodec& codec : codecs) {
-    Bytes next;
-    switch (codec.kind) {
-      case Kind::gzip:
-        next = deflate_gzip(in, codec.level);
-        break;
-      case Kind::zlib:
-        next = deflate_zlib(in, codec.level);
-        break;
-      case Kind::zstd:
-        next = zstd_encode(in, codec.level);
-        break;
-      case Kind::blosc:
-        next = blosc_encode(in, codec.element_size, codec.inner, codec.level, codec.blosc_shuffle);
-        break;
-      case Kind::shuffle:
-        next.resize(in.size());
-        byte_shuffle(in, next, codec.element_size);
-        break;
-      case Kind::crc32c:
-        next.reserve(in.size() + 4);
-        next.assign(in.begin(), in.end());
-        append_u32(next, crc32c(in));
-        break;
-      case Kind::lz4:
-        throw input_error("writing with codec 'lz4' outside blosc is not supported");
-    }
-    encoded = std::move(next);
-    in = encoded;
-  }
-  if (codecs.empty()) encoded.assign(in.begin(), in.end());
-  return encoded;
 }
 
 }  // namespace cellmill

@@ -14,13 +14,21 @@ namespace cellmill {
 
 /// One codec from bytes to bytes, of Zarr v2 (a filter or the compressor) or v3.
 struct ByteCodec {
-  enum class Kind { gzip, zlib, zstd, blosc, lz4, crc32c, shuffle };
+  enum class Kind { gzip, zlib, zstd, blosc, lz4, shuffle, crc32c, crc32, adler32 };
   Kind kind = Kind::zstd;
   int level = 0;
   std::string inner;  ///< blosc's own codec
   BloscShuffle blosc_shuffle = BloscShuffle::none;
   std::size_t element_size = 1;  ///< blosc, shuffle
+  bool checksum_first = false;   ///< it stands in front of the bytes; numcodecs' own ones
 };
+
+/// Of the codec shuffle, in bytes.
+constexpr std::size_t largest_shuffled_element = std::size_t{1} << 16;
+
+[[nodiscard]] const char* codec_name(ByteCodec::Kind kind);
+/// Whether it only adds a checksum.
+[[nodiscard]] bool is_checksum(ByteCodec::Kind kind);
 
 /// From `{"id": …}` (v2) or `{"name": …, "configuration": …}` (v3).
 /// \throws Error(input) naming a codec that isn't supported
@@ -32,11 +40,15 @@ struct ByteCodec {
 /// `zstd(3)`, `blosc(lz4)`, `none` …
 [[nodiscard]] std::string describe(std::span<const ByteCodec> codecs);
 
+/// Encoded bytes are never more than twice the decoded ones and these.
+constexpr std::size_t codec_headers = std::size_t{1} << 20;
+
 /// Codecs in the order in which they encode. Decoding fills `out` exactly.
 void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
                   std::span<std::byte> out);
+/// Of at most `most` bytes.
 [[nodiscard]] Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs,
-                                         std::span<const std::byte> in);
+                                         std::span<const std::byte> in, std::size_t most);
 [[nodiscard]] Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in);
 
 }  // namespace cellmill

@@ -32,9 +32,10 @@ class ConsolidatedStore final : public ByteStore {
     return found == documents_.end() ? chunks_->size(key)
                                      : static_cast<std::int64_t>(found->second.size());
   }
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key) const override {
+  [[nodiscard]] std::optional<Bytes> read(const std::string& key,
+                                          std::int64_t most) const override {
     const auto found = documents_.find(key);
-    if (found == documents_.end()) return chunks_->read(key);
+    if (found == documents_.end()) return chunks_->read(key, most);
     const auto bytes = std::as_bytes(std::span(found->second));
     return Bytes(bytes.begin(), bytes.end());
   }

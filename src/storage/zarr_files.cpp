@@ -47,7 +47,8 @@ InputFile::InputFile(fs::path path, int descriptor)
 InputFile::~InputFile() { ::close(descriptor_); }
 
 std::unique_ptr<InputFile> InputFile::open(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  const int descriptor =
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);  // a pipe must not wait
   if (descriptor < 0) {
     if (errno == ENOENT || errno == ENOTDIR) return nullptr;
     fail(path, "open", errno);
@@ -78,9 +79,10 @@ void InputFile::read(std::int64_t offset, std::span<std::byte> out) const {
   }
 }
 
-std::optional<Bytes> read_file(const fs::path& path) {
+std::optional<Bytes> read_file(const fs::path& path, std::int64_t most) {
   const std::unique_ptr<InputFile> file = InputFile::open(path);
   if (!file) return std::nullopt;
+  check_most(file->size(), most);
   Bytes bytes(static_cast<std::size_t>(file->size()));
   file->read(0, bytes);
   return bytes;

@@ -30,8 +30,8 @@ class InputFile final : public ByteSource {
   std::int64_t size_ = 0;
 };
 
-/// All bytes of a file; nothing if there is no such file.
-[[nodiscard]] std::optional<Bytes> read_file(const std::filesystem::path& path);
+/// All bytes of a file; nothing if there is no such file. \throws Error(input) for more than `most`
+[[nodiscard]] std::optional<Bytes> read_file(const std::filesystem::path& path, std::int64_t most);
 /// 0 if there is no such file.
 [[nodiscard]] std::int64_t file_bytes(const std::filesystem::path& path);
 

@@ -23,7 +23,7 @@ constexpr const char* v3_document = "zarr.json";
 void check_name(const std::string& location, const std::string& name) {
   std::istringstream parts(name);
   for (std::string part; std::getline(parts, part, '/');) {
-    if (part.empty() || part == "." || part == "..") {
+    if (part.empty() || part == "." || part == ".." || part.find('\0') != part.npos) {
       throw input_error(fmt::format("{}: '{}' is not a name of an element", location, name));
     }
   }

@@ -13,10 +13,11 @@ namespace {
 
 constexpr std::int64_t largest_chunk = 64'000'000'000;
 
+/// Of lengths that count as 1 if they are 0: no part of it overflows either.
 std::int64_t checked_product(std::span<const std::int64_t> values, const char* what) {
   std::int64_t product = 1;
   for (const std::int64_t value : values) {
-    if (__builtin_mul_overflow(product, value, &product)) {
+    if (__builtin_mul_overflow(product, std::max<std::int64_t>(value, 1), &product)) {
       throw input_error(fmt::format("{} is too large", what));
     }
   }
@@ -63,6 +64,20 @@ std::size_t ZarrMetadata::stored_chunk_bytes() const {
                : chunk_elements() * element.size;
 }
 
+std::int64_t ZarrMetadata::most_encoded_bytes() const {
+  if (element.text == TextForm::vlen_utf8) return largest_chunk;  // strings may have any length
+  return static_cast<std::int64_t>(2 * stored_chunk_bytes() + codec_headers);
+}
+
+std::size_t ZarrMetadata::most_text_bytes(std::size_t encoded) const {
+  // The same string over and over shrinks ten thousandfold, so the ratio alone tells nothing.
+  constexpr std::size_t longest_on_average = 16 << 10;
+  constexpr std::size_t always = 64 << 20;
+  const std::size_t by_count =
+      std::min<std::size_t>(chunk_elements(), largest_chunk) * longest_on_average;
+  return std::min<std::size_t>(always + 1000 * encoded + by_count, largest_chunk);
+}
+
 void check_shapes(const ZarrMetadata& metadata) {
   if (metadata.shape.size() != metadata.chunk_shape.size()) {
     throw input_error(fmt::format("has {} dimensions and chunks of {}", metadata.shape.size(),
@@ -88,7 +103,10 @@ void check_shapes(const ZarrMetadata& metadata) {
   std::vector<std::int64_t> bytes = metadata.shape;
   bytes.push_back(size);
   (void)checked_product(bytes, "shape");
-  bytes = metadata.sharded() ? metadata.shard_shape : metadata.chunk_shape;
+  bytes = metadata.shard_shape;
+  bytes.push_back(size);
+  (void)checked_product(bytes, "shard shape");
+  bytes = metadata.chunk_shape;
   bytes.push_back(size);
   // Readers make room for a whole chunk on the word of its metadata.
   if (checked_product(bytes, "chunk shape") > largest_chunk) {

@@ -31,7 +31,8 @@ struct ZarrMetadata {
   std::vector<std::size_t> order;         ///< axes as stored; empty if as they are
   std::vector<ByteCodec> codecs;          ///< of the inner chunks, if sharded
   IndexLocation index_location = IndexLocation::end;
-  bool index_checksum = true;  ///< the shard index ends with its crc32c
+  bool index_checksum = true;     ///< the shard index ends with its crc32c
+  bool index_big_endian = false;  ///< the numbers of the shard index
   char separator = '/';
   bool key_prefix = true;  ///< chunk keys begin with `c`
 
@@ -44,6 +45,10 @@ struct ZarrMetadata {
   [[nodiscard]] std::size_t chunk_elements() const;
   [[nodiscard]] std::size_t chunk_bytes() const;
   [[nodiscard]] std::size_t stored_chunk_bytes() const;
+  /// No codec makes more bytes of one chunk: more are not read.
+  [[nodiscard]] std::int64_t most_encoded_bytes() const;
+  /// Nobody's strings make more bytes of vlen-utf8 than this: no room is made for them.
+  [[nodiscard]] std::size_t most_text_bytes(std::size_t encoded) const;
   /// Of one field of a table. \throws Error(input) if the table has not one dimension
   [[nodiscard]] ZarrMetadata of_field(const ZarrField& chosen) const;
 };

@@ -14,14 +14,21 @@ namespace cellmill {
 
 namespace {
 
-constexpr std::size_t remembered_shards = 16;
-constexpr std::int64_t remembered_bytes = 256 << 20;  ///< of indices and of shards inflated whole
+constexpr std::int64_t entry_bytes = 16;  // an offset and a length
 constexpr std::uint64_t not_written = std::numeric_limits<std::uint64_t>::max();
 
-std::uint64_t load_u64(std::span<const std::byte> bytes, std::size_t at) {
+// What is remembered for an array: indices, and open files with what they hold in memory (shards in
+// deflated members of a zip archive). A file costs so much that 16 are kept open.
+constexpr std::int64_t index_limit = 32 << 20;
+constexpr std::int64_t entry_cost = 128;
+constexpr std::int64_t file_limit = 256 << 20;
+constexpr std::int64_t open_file_cost = file_limit / 16;
+
+/// A little-endian number.
+std::uint64_t load(std::span<const std::byte> bytes) {
   std::uint64_t value = 0;
-  for (std::size_t i = 0; i < 8; ++i) {
-    value |= std::to_integer<std::uint64_t>(bytes[at + i]) << (8 * i);
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    value |= std::to_integer<std::uint64_t>(bytes[i]) << (8 * i);
   }
   return value;
 }
@@ -38,7 +45,9 @@ ShardReader::ShardReader(std::shared_ptr<const ByteStore> store, std::string pat
       path_(std::move(path)),
       metadata_(metadata),
       shard_grid_(chunk_grid(metadata.shape, metadata.shard_shape)),
-      inner_grid_(chunk_grid(metadata.shard_shape, metadata.chunk_shape)) {
+      inner_grid_(chunk_grid(metadata.shard_shape, metadata.chunk_shape)),
+      indices_(index_limit),
+      files_(file_limit) {
   for (const std::int64_t count : inner_grid_) inner_count_ *= count;
 }
 
@@ -51,91 +60,88 @@ ShardReader::Place ShardReader::place(std::span<const std::int64_t> inner) const
   return at;
 }
 
-std::shared_ptr<const ShardReader::Shard> ShardReader::shard(std::int64_t number) const {
-  {
-    const std::lock_guard lock(mutex_);
-    const auto found = std::find_if(recent_.begin(), recent_.end(),
-                                    [&](const auto& entry) { return entry.first == number; });
-    if (found != recent_.end()) {
-      recent_.splice(recent_.begin(), recent_, found);
-      return found->second;
-    }
-  }
+std::string ShardReader::key(std::int64_t shard) const {
+  return metadata_.key(grid_coordinates(shard, shard_grid_));
+}
+
+std::shared_ptr<const ByteSource> ShardReader::file(std::int64_t shard) const {
+  if (auto known = files_.find(shard)) return *known;
+  std::shared_ptr<const ByteSource> opened = store_->open(join_key(path_, key(shard)));
+  files_.add(shard, opened, open_file_cost + (opened ? opened->held_bytes() : 0));
+  return opened;
+}
+
+std::shared_ptr<const ShardReader::Index> ShardReader::index(std::int64_t shard) const {
+  if (auto known = indices_.find(shard)) return *known;
   // Two threads may load the same index: cheaper than to make all others wait for a read.
-  std::shared_ptr<const Shard> loaded = load(number);
-  const std::lock_guard lock(mutex_);
-  recent_.emplace_front(number, loaded);
-  forget_old();
+  std::shared_ptr<const Index> loaded = load_index(shard);
+  const std::size_t entries = loaded ? loaded->size() : 0;
+  indices_.add(shard, loaded, static_cast<std::int64_t>(entries * sizeof(Range)) + entry_cost);
   return loaded;
 }
 
-void ShardReader::forget_old() const {
-  std::int64_t held = 0;
-  std::size_t kept = 0;
-  for (const auto& [number, shard] : recent_) {
-    if (shard) {
-      held += shard->file->held_bytes() +
-              static_cast<std::int64_t>(shard->chunks.size() * sizeof(Range));
-    }
-    if (kept > 0 && held > remembered_bytes) break;
-    if (++kept == remembered_shards) break;
+std::shared_ptr<const ShardReader::Index> ShardReader::load_index(std::int64_t shard) const {
+  const std::shared_ptr<const ByteSource> source = file(shard);
+  if (!source) return nullptr;
+  const std::int64_t size = source->size();
+  const std::int64_t index_bytes = inner_count_ * entry_bytes + (metadata_.index_checksum ? 4 : 0);
+  if (inner_count_ > size / entry_bytes || index_bytes > size) {
+    throw input_error(
+        fmt::format("has {} bytes, expected an index of {}", grouped(size), grouped(index_bytes)));
   }
-  recent_.resize(kept);
-}
-
-std::shared_ptr<const ShardReader::Shard> ShardReader::load(std::int64_t number) const {
-  const std::string key = metadata_.key(grid_coordinates(number, shard_grid_));
-  std::unique_ptr<ByteSource> file = store_->open(join_key(path_, key));
-  if (!file) return nullptr;
-  return with_context("shard " + key, [&] {
-    const std::int64_t index_bytes = inner_count_ * 16 + (metadata_.index_checksum ? 4 : 0);
-    if (inner_count_ > file->size() / 16 || index_bytes > file->size()) {
-      throw input_error(fmt::format("has {} bytes, expected an index of {}", grouped(file->size()),
-                                    grouped(index_bytes)));
-    }
-    Bytes index(static_cast<std::size_t>(index_bytes));
-    const bool at_start = metadata_.index_location == IndexLocation::start;
-    file->read(at_start ? 0 : file->size() - index_bytes, index);
-    const auto entries =
-        std::span<const std::byte>(index).first(static_cast<std::size_t>(inner_count_) * 16);
-    if (metadata_.index_checksum) {
-      std::uint64_t stored = 0;
-      for (std::size_t i = 0; i < 4; ++i) {
-        stored |= std::to_integer<std::uint64_t>(index[entries.size() + i]) << (8 * i);
-      }
-      if (stored != crc32c(entries)) throw input_error("its index has a wrong crc32c");
-    }
-    std::vector<Range> chunks(static_cast<std::size_t>(inner_count_));
-    const auto size = static_cast<std::uint64_t>(file->size());
-    for (std::size_t i = 0; i < chunks.size(); ++i) {
-      const std::uint64_t offset = load_u64(entries, i * 16);
-      const std::uint64_t length = load_u64(entries, i * 16 + 8);
-      if (offset == not_written && length == not_written) continue;
-      if (offset > size || length > size - offset) {
-        throw input_error(fmt::format("inner chunk {} at byte {}, {} bytes long, lies outside {}",
-                                      i, offset, length, size));
-      }
-      chunks[i] = {static_cast<std::int64_t>(offset), static_cast<std::int64_t>(offset + length)};
-    }
-    return std::make_shared<const Shard>(std::move(file), std::move(chunks));
-  });
+  Bytes bytes(static_cast<std::size_t>(index_bytes));
+  const bool at_start = metadata_.index_location == IndexLocation::start;
+  source->read(at_start ? 0 : size - index_bytes, bytes);
+  return std::make_shared<const Index>(parse_shard_index(bytes, inner_count_, metadata_, size));
 }
 
 std::optional<Bytes> ShardReader::read(std::span<const std::int64_t> inner) const {
   const Place at = place(inner);
-  const std::shared_ptr<const Shard> holder = shard(at.shard);
-  if (!holder) return std::nullopt;
-  const Range range = holder->chunks[static_cast<std::size_t>(at.inner)];
-  if (range.empty()) return std::nullopt;
-  Bytes bytes(static_cast<std::size_t>(range.size()));
-  holder->file->read(range.begin, bytes);
-  return bytes;
+  return with_context("shard " + key(at.shard), [&]() -> std::optional<Bytes> {
+    const std::shared_ptr<const Index> ranges = index(at.shard);
+    if (!ranges) return std::nullopt;
+    const Range range = (*ranges)[static_cast<std::size_t>(at.inner)];
+    if (range.empty()) return std::nullopt;
+    const std::shared_ptr<const ByteSource> source = file(at.shard);
+    if (!source) throw input_error("is gone");
+    check_most(range.size(), metadata_.most_encoded_bytes());
+    Bytes bytes(static_cast<std::size_t>(range.size()));
+    source->read(range.begin, bytes);
+    return bytes;
+  });
 }
 
 std::int64_t ShardReader::encoded_bytes(std::span<const std::int64_t> inner) const {
   const Place at = place(inner);
-  const std::shared_ptr<const Shard> holder = shard(at.shard);
-  return holder ? holder->chunks[static_cast<std::size_t>(at.inner)].size() : 0;
+  return with_context("shard " + key(at.shard), [&] {
+    const std::shared_ptr<const Index> ranges = index(at.shard);
+    return ranges ? (*ranges)[static_cast<std::size_t>(at.inner)].size() : 0;
+  });
+}
+
+std::vector<Range> parse_shard_index(std::span<const std::byte> index, std::int64_t count,
+                                     const ZarrMetadata& metadata, std::int64_t shard_bytes) {
+  const auto entries = index.first(static_cast<std::size_t>(count * entry_bytes));
+  if (metadata.index_checksum && load(index.subspan(entries.size(), 4)) != crc32c(entries)) {
+    throw input_error("its index has a wrong crc32c");
+  }
+  std::vector<Range> ranges(static_cast<std::size_t>(count));
+  const auto size = static_cast<std::uint64_t>(shard_bytes);
+  for (std::size_t i = 0; i < ranges.size(); ++i) {
+    std::uint64_t offset = load(entries.subspan(i * entry_bytes, 8));
+    std::uint64_t length = load(entries.subspan(i * entry_bytes + 8, 8));
+    if (metadata.index_big_endian) {
+      offset = __builtin_bswap64(offset);
+      length = __builtin_bswap64(length);
+    }
+    if (offset == not_written && length == not_written) continue;
+    if (length == 0 || offset > size || length > size - offset) {
+      throw input_error(fmt::format("inner chunk {}, {} bytes at byte {}, does not lie in its {}",
+                                    i, length, offset, size));
+    }
+    ranges[i] = {static_cast<std::int64_t>(offset), static_cast<std::int64_t>(offset + length)};
+  }
+  return ranges;
 }
 
 Bytes assemble_shard(std::span<const std::optional<Bytes>> chunks) {

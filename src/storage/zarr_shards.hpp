@@ -1,22 +1,22 @@
 #pragma once
 
 #include <cstdint>
-#include <list>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <span>
-#include <utility>
+#include <string>
 #include <vector>
 
 #include "cellmill/core/ranges.hpp"
 #include "storage/byte_store.hpp"
+#include "storage/recent.hpp"
 #include "storage/zarr_metadata.hpp"
 
 namespace cellmill {
 
 /// Finds and reads the inner chunks of a sharded array. Remembers the indices of the shards used
-/// last, and keeps their files open. Thread-safe.
+/// last, and keeps the files of a few open: random order over many shards must not read an index
+/// for every chunk. Thread-safe.
 class ShardReader {
  public:
   /// \param path of the array in the store
@@ -29,19 +29,18 @@ class ShardReader {
   [[nodiscard]] std::int64_t encoded_bytes(std::span<const std::int64_t> inner) const;
 
  private:
-  struct Shard {
-    std::unique_ptr<ByteSource> file;
-    std::vector<Range> chunks;  ///< in bytes of the file; empty if never written
-  };
+  using Index = std::vector<Range>;  ///< of each inner chunk in the shard; empty if not written
   /// The shard's number and the inner chunk's number in it.
   struct Place {
     std::int64_t shard = 0;
     std::int64_t inner = 0;
   };
   [[nodiscard]] Place place(std::span<const std::int64_t> inner) const;
-  [[nodiscard]] std::shared_ptr<const Shard> shard(std::int64_t number) const;
-  [[nodiscard]] std::shared_ptr<const Shard> load(std::int64_t number) const;
-  void forget_old() const;
+  [[nodiscard]] std::string key(std::int64_t shard) const;
+  /// Null if the shard was never written.
+  [[nodiscard]] std::shared_ptr<const ByteSource> file(std::int64_t shard) const;
+  [[nodiscard]] std::shared_ptr<const Index> index(std::int64_t shard) const;
+  [[nodiscard]] std::shared_ptr<const Index> load_index(std::int64_t shard) const;
 
   std::shared_ptr<const ByteStore> store_;
   std::string path_;
@@ -50,10 +49,16 @@ class ShardReader {
   std::vector<std::int64_t> inner_grid_;  ///< of one shard
   std::int64_t inner_count_ = 1;
 
-  mutable std::mutex mutex_;
-  /// Most recently used first; no shard where its file is missing.
-  mutable std::list<std::pair<std::int64_t, std::shared_ptr<const Shard>>> recent_;
+  mutable Recent<Index> indices_;
+  mutable Recent<ByteSource> files_;
 };
+
+/// The byte ranges of `count` inner chunks in a shard of `shard_bytes`, from its index (offset and
+/// length of each, then the checksum if `metadata` has one). \throws Error(input) for a wrong
+/// checksum and for ranges that do not lie in the shard
+[[nodiscard]] std::vector<Range> parse_shard_index(std::span<const std::byte> index,
+                                                   std::int64_t count, const ZarrMetadata& metadata,
+                                                   std::int64_t shard_bytes);
 
 /// A whole shard file from its inner chunks (nothing: not written) in row-major order; the index,
 /// with its checksum, at the end.

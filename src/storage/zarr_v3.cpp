@@ -90,8 +90,10 @@ void parse_shards(const json& configuration, ZarrMetadata& metadata) {
     const std::string name = extension_name(codec);
     if (name == "crc32c") {
       metadata.index_checksum = true;
-    } else if (name != "bytes" ||
-               extension_options(codec).value("endian", std::string("little")) != "little") {
+    } else if (name == "bytes") {
+      metadata.index_big_endian =
+          extension_options(codec).value("endian", std::string("little")) == "big";
+    } else {
       throw input_error(fmt::format("codec '{}' of a shard's index is not supported", name));
     }
   }

@@ -29,15 +29,16 @@ ZarrWriter::ZarrWriter(std::filesystem::path folder, std::string location, ZarrM
       location_(std::move(location)),
       metadata_(std::move(metadata)),
       unit_shape_(metadata_.sharded() ? metadata_.shard_shape : metadata_.chunk_shape) {
-  const bool fixed_text =
-      metadata_.element.text == TextForm::ucs4 || metadata_.element.text == TextForm::bytes;
   const ZarrElement& element = metadata_.element;
-  if (element.big_endian || element.half || !metadata_.fields.empty() || !metadata_.order.empty() ||
-      fixed_text || (metadata_.sharded() && metadata_.index_location == IndexLocation::start)) {
-    throw input_error(
-        location_ +
-        ": big-endian, transposed, float16, fixed-length string and table arrays, and "
-        "shards with their index in front can be read but not written");
+  const bool other_elements = element.big_endian || element.half ||
+                              element.text == TextForm::ucs4 || element.text == TextForm::bytes;
+  const bool other_index =
+      metadata_.sharded() && (metadata_.index_location == IndexLocation::start ||
+                              !metadata_.index_checksum || metadata_.index_big_endian);
+  if (other_elements || other_index || !metadata_.fields.empty() || !metadata_.order.empty()) {
+    throw input_error(location_ +
+                      ": big-endian, transposed, float16, fixed-length string and table arrays, "
+                      "and shards with another index than ours can be read but not written");
   }
 }
 

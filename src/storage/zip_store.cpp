@@ -74,7 +74,10 @@ void check_method(const ZipMember& member) {
 
 }  // namespace
 
-ZipStore::ZipStore(const fs::path& path) : path_(path.string()), archive_(InputFile::open(path)) {
+ZipStore::ZipStore(const fs::path& path) : ZipStore(path.string(), InputFile::open(path)) {}
+
+ZipStore::ZipStore(std::string path, std::shared_ptr<const ByteSource> archive)
+    : path_(std::move(path)), archive_(std::move(archive)) {
   if (!archive_) throw not_found_error(path_ + ": there is no such file");
   directory_ = with_context(path_, [&] { return read_zip_directory(*archive_); });
 }
@@ -122,10 +125,13 @@ Bytes ZipStore::unpack(const ZipMember& member) const {
   return bytes;
 }
 
-std::optional<Bytes> ZipStore::read(const std::string& key) const {
+std::optional<Bytes> ZipStore::read(const std::string& key, std::int64_t most) const {
   const ZipMember* const member = find(key);
   if (member == nullptr) return std::nullopt;
-  return with_context(place(key), [&] { return unpack(*member); });
+  return with_context(place(key), [&] {
+    check_most(member->size, most);
+    return unpack(*member);
+  });
 }
 
 std::unique_ptr<ByteSource> ZipStore::open(const std::string& key) const {

@@ -14,11 +14,13 @@ class ZipStore final : public ByteStore {
  public:
   /// \throws Error(not_found), Error(input) naming the archive, if it is none or refused
   explicit ZipStore(const std::filesystem::path& path);
+  /// \param path for messages
+  ZipStore(std::string path, std::shared_ptr<const ByteSource> archive);
 
   [[nodiscard]] std::string place(const std::string& key) const override;
   [[nodiscard]] bool exists(const std::string& key) const override;
   [[nodiscard]] std::int64_t size(const std::string& key) const override;
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key) const override;
+  [[nodiscard]] std::optional<Bytes> read(const std::string& key, std::int64_t most) const override;
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override;
   [[nodiscard]] std::vector<std::string> folders(const std::string& key) const override;
 

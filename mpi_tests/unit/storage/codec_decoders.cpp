@@ -14,7 +14,7 @@ namespace cellmill {
 namespace {
 
 using Decode = std::function<void(std::span<const std::byte>, std::span<std::byte>)>;
-using Unsized = std::function<Bytes(std::span<const std::byte>)>;
+using Unsized = std::function<Bytes(std::span<const std::byte>, std::size_t)>;
 using Encode = std::function<Bytes(std::span<const std::byte>)>;
 
 /// One codec with all that is asked of it.
@@ -76,7 +76,10 @@ TEST(Codecs, BytesComeBack) {
       ASSERT_NO_THROW(codec.decode(encoded, decoded)) << codec.name << ' ' << size;
       EXPECT_EQ(decoded, bytes) << codec.name << ' ' << size;
       if (codec.decode_unsized) {
-        EXPECT_EQ(codec.decode_unsized(encoded), bytes) << codec.name << ' ' << size;
+        EXPECT_EQ(codec.decode_unsized(encoded, bytes.size()), bytes) << codec.name << ' ' << size;
+        if (!bytes.empty()) {
+          EXPECT_THROW((void)codec.decode_unsized(encoded, bytes.size() - 1), Error) << codec.name;
+        }
       }
     }
   }
@@ -200,13 +203,13 @@ TEST(Codecs, Lz4WithLengthInFront) {
   Bytes decoded(5);
   lz4_sized_decode(bytes, decoded);
   EXPECT_EQ(static_cast<char>(decoded[4]), 'o');
-  EXPECT_EQ(lz4_sized_decode_unsized(bytes), decoded);
+  EXPECT_EQ(lz4_sized_decode_unsized(bytes, decoded.size()), decoded);
   Bytes larger(6);
   EXPECT_THROW(lz4_sized_decode(bytes, larger), Error);
   EXPECT_THROW(lz4_sized_decode(bytes.first(3), decoded), Error);
   EXPECT_THROW(lz4_sized_decode(bytes.first(8), decoded), Error);
   const std::vector<unsigned char> huge = {0xFF, 0xFF, 0xFF, 0xFF, 0x50, 'h', 'e'};
-  EXPECT_THROW((void)lz4_sized_decode_unsized(std::as_bytes(std::span(huge))), Error);
+  EXPECT_THROW((void)lz4_sized_decode_unsized(std::as_bytes(std::span(huge)), SIZE_MAX), Error);
 }
 
 TEST(Crc32c, KnownValues) {

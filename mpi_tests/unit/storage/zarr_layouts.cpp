@@ -6,6 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "cellmill/core/error.hpp"
@@ -229,6 +230,59 @@ TEST_F(ZarrLayout, ChecksumsAreVerified) {
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::StartsWith("store.zarr: a, chunk 0 (c/0): crc32c is "));
   }
+}
+
+TEST_F(ZarrLayout, ChecksumsOfNumcodecsStandInFront) {
+  const auto values = std::as_bytes(std::span(counted_));
+  for (const auto& [id, checksum] :
+       {std::pair("crc32", crc32(values)), {"adler32", adler32(values)}}) {
+    std::vector<std::uint32_t> stored = {checksum, 1, 2, 3, 4};
+    const json filter = {{"filters", {{{"id", id}}}}};
+    write_values(array_ / "0", stored);
+    EXPECT_EQ(read_all<std::int32_t>(*open_v2(filter)), counted_);
+    stored[2] = 7;
+    write_values(array_ / "0", stored);
+    EXPECT_THROW((void)read_all<std::int32_t>(*open_v2(filter)), Error) << id;
+    const json behind = {{"filters", {{{"id", id}, {"location", "end"}}}}};
+    write_values<std::uint32_t>(array_ / "0", {1, 2, 3, 4, checksum});
+    EXPECT_EQ(read_all<std::int32_t>(*open_v2(behind)), counted_);
+  }
+}
+
+TEST_F(ZarrLayout, HalfFloatsAreReadAsFloats) {
+  // 1, -2, the smallest subnormal, infinity; then NaN, 65504, 0.333251953125, -0.
+  write_values<std::uint16_t>(array_ / "0", {0x3c00, 0xc000, 0x0001, 0x7c00});
+  auto array = open_v2({{"dtype", "<f2"}});
+  EXPECT_EQ(array->info().dtype, DType::float32);
+  EXPECT_EQ(read_all<float>(*array),
+            (std::vector<float>{1, -2, 0x1p-24F, std::numeric_limits<float>::infinity()}));
+  write_values<std::uint16_t>(array_ / "0", {0x007e, 0xff7b, 0x5535, 0x0080});  // big-endian
+  const auto values = read_all<float>(*open_v2({{"dtype", ">f2"}}));
+  EXPECT_TRUE(std::isnan(values[0]));
+  EXPECT_EQ(values[1], 65504.0F);
+  EXPECT_EQ(values[2], 0.333251953125F);
+  EXPECT_TRUE(std::signbit(values[3]));
+  write_values<std::uint16_t>(array_ / "0.0", {0x3c00, 0x4000, 0x4200, 0x4400});
+  const json columns = {{"dtype", "<f2"}, {"shape", {2, 2}}, {"chunks", {2, 2}}, {"order", "F"}};
+  EXPECT_EQ(read_all<float>(*open_v2(columns)), (std::vector<float>{1, 3, 2, 4}));
+  fs::remove(array_ / "0");
+  EXPECT_EQ(read_all<float>(*open_v2({{"dtype", "<f2"}, {"fill_value", 0.5}}))[0], 0.5F);
+  EXPECT_EQ(read_all<float>(*open_v2({{"dtype", "<f2"}, {"fill_value", "0x4200"}}))[0], 3.0F);
+}
+
+TEST_F(ZarrLayout, DatesAreTheirNumbers) {
+  write_values<std::int64_t>(array_ / "0", {1, INT64_MIN, 3, 4});
+  const auto array = open_v2({{"dtype", "<M8[ns]"}});
+  EXPECT_EQ(array->info().dtype, DType::int64);
+  EXPECT_EQ(read_all<std::int64_t>(*array), (std::vector<std::int64_t>{1, INT64_MIN, 3, 4}));
+  fs::remove_all(store_);
+  write_values<std::int64_t>(array_ / "c/0", {1, 2, 3, 4});
+  const json type = {{"name", "numpy.timedelta64"},
+                     {"configuration", {{"unit", "s"}, {"scale_factor", 1}}}};
+  EXPECT_EQ(read_all<std::int32_t>(*open_v3({{"data_type", type}})), counted_);
+  fs::remove(array_ / "c/0");
+  EXPECT_EQ(read_all<std::int64_t>(*open_v3({{"data_type", type}, {"fill_value", "NaT"}}))[0],
+            INT64_MIN);
 }
 
 TEST_F(ZarrLayout, FiltersBeforeTheCompressor) {

@@ -1,3 +1,5 @@
+#include "storage/zarr_shards.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -117,6 +119,99 @@ TEST_F(ZarrShards, MoreShardsThanAreRemembered) {
       ASSERT_EQ(read_range<std::int32_t>(*array, {at, at + 1})[0], at);
     }
   }
+}
+
+/// A store that counts what is read and opened.
+class CountingStore final : public ByteStore {
+ public:
+  struct Counts {
+    int opened = 0;
+    std::int64_t bytes = 0;
+  };
+  CountingStore(fs::path root, Counts& counts) : files_(std::move(root)), counts_(&counts) {}
+  [[nodiscard]] std::string place(const std::string& key) const override {
+    return files_.place(key);
+  }
+  [[nodiscard]] bool exists(const std::string& key) const override { return files_.exists(key); }
+  [[nodiscard]] std::int64_t size(const std::string& key) const override {
+    return files_.size(key);
+  }
+  [[nodiscard]] std::optional<Bytes> read(const std::string& key,
+                                          std::int64_t most) const override {
+    return files_.read(key, most);
+  }
+  [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override {
+    ++counts_->opened;
+    return std::make_unique<CountingSource>(files_.open(key), *counts_);
+  }
+  [[nodiscard]] std::vector<std::string> folders(const std::string& key) const override {
+    return files_.folders(key);
+  }
+
+ private:
+  class CountingSource final : public ByteSource {
+   public:
+    CountingSource(std::unique_ptr<ByteSource> file, Counts& counts)
+        : file_(std::move(file)), counts_(&counts) {}
+    [[nodiscard]] std::int64_t size() const override { return file_->size(); }
+    void read(std::int64_t offset, std::span<std::byte> out) const override {
+      counts_->bytes += static_cast<std::int64_t>(out.size());
+      file_->read(offset, out);
+    }
+
+   private:
+    std::unique_ptr<ByteSource> file_;
+    Counts* counts_;
+  };
+  LocalStore files_;
+  Counts* counts_;
+};
+
+TEST_F(ZarrShards, IndicesAreReadOnceInnerChunksByThemselves) {
+  ArraySpec spec;
+  spec.dtype = DType::int32;
+  spec.shape = {8000};
+  spec.chunk_shape = {2};
+  spec.shard_shape = {80};  // 100 shards of 40 chunks of 8 bytes
+  spec.codec = "none";
+  std::vector<std::int32_t> values(8000);
+  std::iota(values.begin(), values.end(), 0);
+  open_zarr(store_, OpenMode::update)
+      ->create_array("y", spec)
+      ->write_rows(0, std::as_bytes(std::span(values)));
+  CountingStore::Counts counts;
+  const ShardReader reader(std::make_shared<CountingStore>(store_, counts), "y",
+                           spec_metadata(spec, StoreFormat::zarr3));
+  const auto read_all_strided = [&] {
+    for (std::int64_t i = 0; i < 4000; ++i) {
+      const std::int64_t chunk = i * 41 % 4000;  // another shard each time
+      ASSERT_EQ(reader.read(std::span(&chunk, 1))->size(), 8U);
+    }
+  };
+  read_all_strided();
+  EXPECT_EQ(counts.bytes, 100 * (40 * 16 + 4) + 4000 * 8);
+  counts = {};
+  read_all_strided();
+  EXPECT_EQ(counts.bytes, 4000 * 8);
+  counts = {};
+  for (std::int64_t chunk = 0; chunk < 4000; ++chunk) (void)reader.read(std::span(&chunk, 1));
+  EXPECT_LE(counts.opened, 100);
+}
+
+TEST(Recent, ForgetsWhatWasUsedLongestAgo) {
+  Recent<int> recent(10);
+  for (int i = 0; i < 3; ++i) recent.add(i, std::make_shared<int>(i), 4);
+  EXPECT_FALSE(recent.find(0).has_value());
+  EXPECT_EQ(**recent.find(1), 1);
+  recent.add(3, nullptr, 4);
+  EXPECT_FALSE(recent.find(2).has_value());
+  EXPECT_TRUE(recent.find(1).has_value());
+  EXPECT_EQ(recent.find(3).value(), nullptr);
+  recent.add(4, std::make_shared<int>(4), 100);
+  EXPECT_FALSE(recent.find(3).has_value());
+  EXPECT_EQ(**recent.find(4), 4);
+  recent.add(4, std::make_shared<int>(5), 1);
+  EXPECT_EQ(**recent.find(4), 4);
 }
 
 TEST_F(ZarrShards, ZarrV2HasNone) {
