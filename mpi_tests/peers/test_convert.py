@@ -52,6 +52,10 @@ def everything() -> ad.AnnData:
     adata.uns["frame"] = pd.DataFrame({"x": [1.0, 2.0]}, index=["r", "s"])
     adata.uns["category"] = pd.Categorical(["u", "v", "u"])
     adata.uns["missing"] = None
+    adata.uns["ranks"] = np.rec.fromarrays(
+        [np.array(["AB", "é", "", "long name"], dtype=object), np.arange(4, dtype=np.float32), np.arange(4) > 1],
+        names=["names", "scores", "kept"],
+    )
     return adata
 
 

@@ -89,11 +89,36 @@ class Copier {
     if (attributes.value("encoding-type", "") == "null") {
       to.create_null(name);
     } else {
-      const auto array = from.array(name);
-      const auto writer = to.create_array(name, spec_of(array->info(), layout_, to.format()));
-      copy_rows(*array, *writer);
+      copy_content(from, to, name);
     }
     if (!attributes.empty()) to.set_attributes(name, attributes);
+  }
+
+  void copy_content(const Group& from, Group& to, const std::string& name) {
+    const auto array = from.array(name);
+    const ArrayInfo& info = array->info();
+    if (!info.fields.empty()) return copy_table(from, to, name, info);
+    const auto writer = to.create_array(name, spec_of(info, layout_, to.format()));
+    copy_rows(*array, *writer);
+  }
+
+  /// Tables in one array are small things of uns: whole, column by column.
+  static void copy_table(const Group& from, Group& to, const std::string& name,
+                         const ArrayInfo& info) {
+    const Range all{0, info.shape.empty() ? 1 : info.shape[0]};
+    std::vector<TableColumn> columns;
+    for (const std::string& field : info.fields) {
+      const auto array = from.field(name, field);
+      TableColumn& column = columns.emplace_back();
+      column.name = field;
+      column.dtype = array->info().dtype;
+      if (column.dtype == DType::string) {
+        column.strings = array->read_strings(all);
+      } else {
+        column.values = read_row_bytes(*array, all);
+      }
+    }
+    to.create_table(name, columns);
   }
 
   /// Blocks of rows that the writer can take one by one, as many at once as memory allows.

@@ -11,6 +11,7 @@
 #include "storage/hdf5_attributes.hpp"
 #include "storage/hdf5_fields.hpp"
 #include "storage/hdf5_file.hpp"
+#include "storage/hdf5_table.hpp"
 #include "storage/hdf5_writer.hpp"
 
 namespace cellmill {
@@ -103,6 +104,12 @@ class FileGroup final : public Group {
     const Lock lock;
     expect_free(name);
     return hdf5::create_array(file_, path_of(name), spec);
+  }
+
+  void create_table(const std::string& name, std::span<const TableColumn> columns) override {
+    const Lock lock;
+    expect_free(name);
+    write_table(*file_, path_of(name), columns);
   }
 
   void create_null(const std::string& name) override {

@@ -8,6 +8,7 @@
 #include "storage/json_file.hpp"
 #include "storage/structured_array.hpp"
 #include "storage/zarr_array.hpp"
+#include "storage/zarr_table.hpp"
 #include "storage/zarr_writer.hpp"
 
 namespace cellmill {
@@ -230,6 +231,14 @@ std::unique_ptr<ArrayWriter> ZarrGroup::create_array(const std::string& name,
     write_json_file(folder / v3_document, zarr3_document(metadata));
   }
   return std::make_unique<ZarrWriter>(folder, location, std::move(metadata));
+}
+
+void ZarrGroup::create_table(const std::string& name, std::span<const TableColumn> columns) {
+  expect_new(name);
+  with_context(location_of(name), [&] {
+    make_groups_above(name);
+    write_zarr_table(folder_of(name), format(), columns);
+  });
 }
 
 void ZarrGroup::create_null(const std::string& name) { write_scalar(*this, name, false); }

@@ -43,6 +43,7 @@ class ZarrGroup : public Group {
   std::unique_ptr<Group> create_group(const std::string& name) override;
   std::unique_ptr<ArrayWriter> create_array(const std::string& name,
                                             const ArraySpec& spec) override;
+  void create_table(const std::string& name, std::span<const TableColumn> columns) override;
   void create_null(const std::string& name) override;
   std::unique_ptr<ArrayWriter> open_writer(const std::string& name) override;
   void set_attributes(const std::string& name, const nlohmann::json& attributes) override;

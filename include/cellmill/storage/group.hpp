@@ -35,6 +35,14 @@ struct ArraySpec {
   int level = -1;  ///< -1: the codec's own default here (gzip 4, zstd 3, lz4 5)
 };
 
+/// A column of a table in one array: numbers as native elements, or strings.
+struct TableColumn {
+  std::string name;
+  DType dtype = DType::float32;
+  RawVector<std::byte> values;
+  Strings strings;
+};
+
 /// An array being written. Zarr: different units may be written by different processes.
 class ArrayWriter {
  public:
@@ -96,6 +104,11 @@ class Group {
   /// `open_writer`.
   virtual std::unique_ptr<ArrayWriter> create_array(const std::string& name,
                                                     const ArraySpec& spec) = 0;
+  /// A table in one array, as numpy's structured arrays (scanpy's rank_genes_groups) are kept: HDF5
+  /// compounds with strings of variable length; records in one chunk in Zarr, strings as UCS-4 of
+  /// the longest one's length. \throws Error(input) if the columns differ in length or there are
+  /// none
+  virtual void create_table(const std::string& name, std::span<const TableColumn> columns) = 0;
   /// Python's None, as anndata writes it: an array without a value in HDF5, a false in Zarr.
   virtual void create_null(const std::string& name) = 0;
   /// A writer of an array that exists. For processes that write different units of the same Zarr

@@ -57,6 +57,10 @@ class ViewGroup final : public Group {
                                             const ArraySpec& /*spec*/) override {
     refuse();
   }
+  void create_table(const std::string& /*name*/,
+                    std::span<const TableColumn> /*columns*/) override {
+    refuse();
+  }
   void create_null(const std::string& /*name*/) override { refuse(); }
   std::unique_ptr<ArrayWriter> open_writer(const std::string& /*name*/) override { refuse(); }
   void set_attributes(const std::string& /*name*/, const nlohmann::json& /*attributes*/) override {
