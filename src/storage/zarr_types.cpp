@@ -225,6 +225,7 @@ void to_native(const ZarrElement& element, std::span<std::byte> stored, std::spa
 
 std::vector<std::string> field_names(const std::vector<ZarrField>& fields) {
   std::vector<std::string> names;
+  names.reserve(fields.size());
   for (const ZarrField& field : fields) names.push_back(field.name);
   return names;
 }
