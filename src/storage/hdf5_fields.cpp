@@ -35,9 +35,7 @@ std::vector<std::int64_t> lengths_of(hid_t type) {
   if (H5Tget_class(type) != H5T_ARRAY) return {};
   std::vector<hsize_t> sizes(static_cast<std::size_t>(std::max(H5Tget_array_ndims(type), 0)));
   check(H5Tget_array_dims2(type, sizes.data()), Error::Kind::input, "its description");
-  std::vector<std::int64_t> lengths;
-  for (const hsize_t size : sizes) lengths.push_back(static_cast<std::int64_t>(size));
-  return lengths;
+  return {sizes.begin(), sizes.end()};
 }
 
 template <class Body>
@@ -70,7 +68,8 @@ class FieldArray final : public Array {
       encoded.bytes.resize(static_cast<std::size_t>(rows * row_bytes_));
       const Lock lock;
       const Handle in_file = own(H5Dget_space(dataset_.get()), H5Sclose);
-      const auto first = static_cast<hsize_t>(chunk * info_.chunk_shape[0]);
+      const std::int64_t first_row = chunk * info_.chunk_shape[0];
+      const auto first = static_cast<hsize_t>(first_row);
       const auto count = static_cast<hsize_t>(rows);
       check(H5Sselect_hyperslab(in_file.get(), H5S_SELECT_SET, &first, nullptr, &count, nullptr),
             Error::Kind::input, "its rows");

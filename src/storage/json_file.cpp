@@ -118,6 +118,17 @@ nlohmann::json parse_json(std::string_view text) {
   }
 }
 
+std::int64_t json_integer(const nlohmann::json& value, std::int64_t lowest, std::int64_t highest) {
+  constexpr auto most = static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max());
+  const bool fits = value.is_number_integer() &&
+                    !(value.is_number_unsigned() && value.get<std::uint64_t>() > most);
+  if (!fits || value.get<std::int64_t>() < lowest || value.get<std::int64_t>() > highest) {
+    throw input_error(
+        fmt::format("{}, expected an integer from {} to {}", value.dump(), lowest, highest));
+  }
+  return value.get<std::int64_t>();
+}
+
 std::string json_text(const nlohmann::json& document) {
   constexpr auto replace = nlohmann::json::error_handler_t::replace;  // bytes that aren't UTF-8
   nlohmann::json marked = document;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <array>
+#include <limits>
 
 #include "cellmill/core/error.hpp"
+#include "storage/json_file.hpp"
 
 namespace cellmill {
 
@@ -31,7 +33,7 @@ BloscShuffle parse_blosc_shuffle(const nlohmann::json& value, std::size_t elemen
     if (value == "shuffle") return BloscShuffle::byte;
     return value == "bitshuffle" ? BloscShuffle::bit : BloscShuffle::none;
   }
-  switch (value.get<int>()) {
+  switch (json_integer(value, -1, 2)) {
     case 0:
       return BloscShuffle::none;
     case 1:
@@ -64,20 +66,26 @@ ByteCodec parse_byte_codec(const nlohmann::json& codec, std::size_t element_size
     ByteCodec parsed;
     parsed.kind = known.kind;
     parsed.element_size = element_size;
-    parsed.level = options.value("level", options.value("acceleration", 0));
+    const auto integer = [&](const char* option, std::int64_t usual, std::int64_t lowest,
+                             std::int64_t highest) {
+      return with_context(fmt::format("codec '{}': {}", full_name, option), [&] {
+        return json_integer(options.value(option, nlohmann::json(usual)), lowest, highest);
+      });
+    };
+    constexpr std::int64_t any = std::numeric_limits<std::int32_t>::max();
+    parsed.level =
+        static_cast<int>(integer("level", integer("acceleration", 0, -any, any), -any, any));
     if (parsed.kind == Kind::blosc) {
-      parsed.level = options.value("clevel", 5);
+      parsed.level = static_cast<int>(integer("clevel", 5, -any, any));
       parsed.inner = options.value("cname", "lz4");
-      parsed.element_size = options.value("typesize", element_size);
+      const auto size = static_cast<std::int64_t>(element_size);
+      parsed.element_size = static_cast<std::size_t>(integer("typesize", size, 0, any));
       parsed.blosc_shuffle =
           parse_blosc_shuffle(options.value("shuffle", nlohmann::json(1)), element_size);
     }
     if (parsed.kind == Kind::shuffle) {
-      parsed.element_size = options.value("elementsize", std::size_t{4});
-      if (parsed.element_size == 0 || parsed.element_size > largest_shuffled_element) {
-        throw input_error(fmt::format("codec 'shuffle': elements of {} bytes are not supported",
-                                      options["elementsize"].dump()));
-      }
+      parsed.element_size =
+          static_cast<std::size_t>(integer("elementsize", 4, 1, largest_shuffled_element));
     }
     if (is_checksum(parsed.kind)) {
       const char* const usual = parsed.kind == Kind::crc32c ? "end" : "start";

@@ -24,7 +24,7 @@ struct ByteCodec {
 };
 
 /// Of the codec shuffle, in bytes.
-constexpr std::size_t largest_shuffled_element = std::size_t{1} << 16;
+constexpr std::int64_t largest_shuffled_element = std::int64_t{1} << 16;
 
 [[nodiscard]] const char* codec_name(ByteCodec::Kind kind);
 /// Whether it only adds a checksum.

@@ -69,7 +69,7 @@ std::vector<std::byte> number_fill(const json& value, const ZarrElement& element
   switch (element.dtype) {
     case DType::boolean:
       return bytes_of(static_cast<std::uint8_t>(
-          value.is_boolean() ? value.get<bool>() : value.get<std::int64_t>() != 0));
+          value.is_boolean() ? value.get<bool>() : value.is_number() && value.get<double>() != 0));
     case DType::int8:
       return integer_fill<std::int8_t>(value);
     case DType::int16:

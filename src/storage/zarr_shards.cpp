@@ -84,11 +84,12 @@ std::shared_ptr<const ShardReader::Index> ShardReader::load_index(std::int64_t s
   const std::shared_ptr<const ByteSource> source = file(shard);
   if (!source) return nullptr;
   const std::int64_t size = source->size();
-  const std::int64_t index_bytes = inner_count_ * entry_bytes + (metadata_.index_checksum ? 4 : 0);
-  if (inner_count_ > size / entry_bytes || index_bytes > size) {
-    throw input_error(
-        fmt::format("has {} bytes, expected an index of {}", grouped(size), grouped(index_bytes)));
+  const std::int64_t checksum_bytes = metadata_.index_checksum ? 4 : 0;
+  if (inner_count_ > (size - checksum_bytes) / entry_bytes) {
+    throw input_error(fmt::format("has {} bytes, expected an index of {} chunks", grouped(size),
+                                  grouped(inner_count_)));
   }
+  const std::int64_t index_bytes = inner_count_ * entry_bytes + checksum_bytes;
   Bytes bytes(static_cast<std::size_t>(index_bytes));
   const bool at_start = metadata_.index_location == IndexLocation::start;
   source->read(at_start ? 0 : size - index_bytes, bytes);

@@ -11,6 +11,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "storage/codecs.hpp"
+#include "storage/json_file.hpp"
 
 namespace cellmill {
 
@@ -66,7 +67,7 @@ void place_fields(std::vector<ZarrField>& fields) {
     field.offset = offset;
     std::size_t bytes = field.element.size;
     for (const std::int64_t length : field.shape) {
-      if (length <= 0 || static_cast<std::size_t>(length) > largest_element / bytes) {
+      if (static_cast<std::size_t>(length) > largest_element / bytes) {
         throw input_error(
             fmt::format("field '{}' has values of a shape that is not supported", field.name));
       }
@@ -140,11 +141,10 @@ ZarrElement parse_zarr3_type(const json& type) {
   }
   if (name == "fixed_length_utf32" || name == "null_terminated_bytes") {
     const TextForm text = name == "fixed_length_utf32" ? TextForm::ucs4 : TextForm::bytes;
-    const auto size = extension_options(type).at("length_bytes").get<std::int64_t>();
+    const std::int64_t size =
+        json_integer(extension_options(type).at("length_bytes"), 1, largest_element);
     const std::int64_t unit = text == TextForm::ucs4 ? 4 : 1;
-    if (size <= 0 || size % unit != 0 || size > static_cast<std::int64_t>(largest_element)) {
-      throw unsupported(type);
-    }
+    if (size % unit != 0) throw unsupported(type);
     return {DType::string, text, static_cast<std::size_t>(size), false, false};
   }
   if (name == "float16") return {DType::float32, TextForm::none, 2, false, true};
@@ -166,8 +166,12 @@ std::vector<ZarrField> parse_zarr2_fields(const json& dtype) {
       return parse_zarr2_type(type.get<std::string>());
     });
     if (entry.size() > 2) {
-      field.shape = entry[2].is_array() ? entry[2].get<std::vector<std::int64_t>>()
-                                        : std::vector{entry[2].get<std::int64_t>()};
+      const json lengths = entry[2].is_array() ? entry[2] : json::array({entry[2]});
+      for (const json& length : lengths) {
+        field.shape.push_back(with_context(fmt::format("field '{}': shape", field.name), [&] {
+          return json_integer(length, 1, largest_element);
+        }));
+      }
     }
     fields.push_back(std::move(field));
   }
@@ -221,6 +225,7 @@ void to_native(const ZarrElement& element, std::span<std::byte> stored, std::spa
 
 std::vector<std::string> field_names(const std::vector<ZarrField>& fields) {
   std::vector<std::string> names;
+  names.reserve(fields.size());
   for (const ZarrField& field : fields) names.push_back(field.name);
   return names;
 }

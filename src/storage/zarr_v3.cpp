@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "cellmill/core/error.hpp"
+#include "storage/json_file.hpp"
 #include "storage/zarr_metadata.hpp"
 
 namespace cellmill {
@@ -17,7 +18,10 @@ std::vector<std::size_t> parse_transpose(const json& configuration, std::size_t 
   if (order == "F") {
     for (std::size_t axis = axes; axis-- > 0;) parsed.push_back(axis);
   } else if (order != "C") {
-    parsed = order.get<std::vector<std::size_t>>();
+    const auto last = static_cast<std::int64_t>(axes) - 1;
+    for (const json& axis : order) {
+      parsed.push_back(static_cast<std::size_t>(json_integer(axis, 0, last)));
+    }
   }
   std::vector<std::size_t> sorted = parsed;
   std::sort(sorted.begin(), sorted.end());

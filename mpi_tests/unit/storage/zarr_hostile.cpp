@@ -254,6 +254,20 @@ TEST_F(HostileZarr, ShuffledElementsOfAbsurdSizeAreRefused) {
   }
 }
 
+TEST_F(HostileZarr, NumbersThatAreNoIntegersAreRefused) {  // found by fuzz_chunk
+  for (const json& number : {json(3.3e75), json(-1e30), json(1.5), json("9"), json(UINT64_MAX)}) {
+    for (const char* option : {"level", "clevel", "shuffle", "typesize"}) {
+      const json codec = {{"id", "blosc"}, {option, number}};
+      if (option == std::string("shuffle") && number == "9") continue;  // a name, of none
+      EXPECT_NE(refusal({{"compressor", codec}}), "no error") << codec;
+    }
+    const json fields = json::array({json::array({"a", "<i4", json::array({number})})});
+    EXPECT_NE(refusal({{"dtype", fields}}), "no error") << fields;
+  }
+  EXPECT_EQ(refusal({{"compressor", {{"id", "zstd"}, {"level", -5}}}}), "no error");
+  EXPECT_EQ(refusal({{"dtype", "|b1"}, {"fill_value", 1e300}}), "no error");
+}
+
 TEST(HostileHdf5, ATrillionRowsAreNotHeld) {
   const TempFolder folder;
   const fs::path path = folder.path() / "h.h5ad";
