@@ -1,5 +1,6 @@
 #include "analysis/pass_runner.hpp"
 
+#include "cellmill/core/log.hpp"
 #include "cellmill/core/memory.hpp"
 #include "cellmill/core/progress.hpp"
 
@@ -10,6 +11,7 @@ void run_segments(RunContext& run, const SegmentPass& pass) {
   ChunkPool pool;
   ProgressLine line(pass.name, run.plan.n_cells());
 
+  log_debug(pass.name + " begins");
   PulseOptions pulse;
   pulse.share = run.plan.rows_of_ranks()[static_cast<std::size_t>(run.comm.rank())].size();
   pulse.on_progress = [&](const PulseProgress& progress) {
