@@ -47,7 +47,7 @@ RowSorter::RowSorter(std::int64_t n_rows, std::int64_t expected,
   const std::int64_t wanted = std::max<std::int64_t>(expected / entries_of_bucket, 1);
   const auto rows_of_bucket =
       static_cast<std::uint64_t>(std::max<std::int64_t>(n_rows / wanted, 1));
-  bucket_shift_ = std::bit_width(std::bit_ceil(rows_of_bucket)) - 1;
+  bucket_shift_ = static_cast<int>(std::bit_width(std::bit_ceil(rows_of_bucket))) - 1;
   bucket_mask_ = (std::int64_t{1} << bucket_shift_) - 1;
   buckets_.resize(static_cast<std::size_t>((n_rows >> bucket_shift_) + 1));
   constexpr std::int64_t least = 256;

@@ -68,7 +68,7 @@ class Validator {
     bool sound = true;
     guarded(faults_, [&] { names = group.keys(); });
     for (const std::string& name : names) {
-      const std::string child = path.empty() ? name : path + "/" + name;
+      const std::string child = path.empty() ? name : fmt::format("{}/{}", path, name);
       if (skipping_ && options_.skip_until == child + opening) {  // that it can't be is told
         skipping_ = false;
         continue;
@@ -153,7 +153,7 @@ class Validator {
                       std::optional<std::int64_t> cols, const char* cols_of) {
     if (root_.kind(slot) != NodeKind::group) return;
     for (const std::string& name : root_.group(slot)->keys()) {
-      expect_shape(slot + "/" + name, rows, rows_of, cols, cols_of);
+      expect_shape(fmt::format("{}/{}", slot, name), rows, rows_of, cols, cols_of);
     }
   }
 
