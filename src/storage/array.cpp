@@ -50,6 +50,14 @@ std::span<std::byte> scratch_for_chunk(const ArrayInfo& info) {
   return std::span(buffer).first(bytes);
 }
 
+/// Room for decoded elements that are converted next; another buffer, because decode_part may use
+/// the one for a whole chunk.
+std::span<std::byte> scratch_for_part(std::size_t bytes) {
+  thread_local RawVector<std::byte> buffer;
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return std::span(buffer).first(bytes);
+}
+
 /// Chunks along the rows that touch `range`.
 Range chunk_rows(const ArrayInfo& info, Range range) {
   if (range.empty()) return {};
@@ -104,6 +112,15 @@ std::vector<EncodedChunk> Array::fetch_many(Range chunks) const {
   return fetched;
 }
 
+void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {
+  const std::size_t width = dtype_size(info().dtype);
+  if (part.begin == 0 && part.end == chunk_elements(info())) return decode(encoded, out);
+  const std::span<std::byte> decoded = scratch_for_chunk(info());
+  decode(encoded, decoded);
+  const auto from = decoded.subspan(static_cast<std::size_t>(part.begin) * width, out.size());
+  std::copy(from.begin(), from.end(), out.begin());
+}
+
 FetchedRange fetch_range(const Array& array, Range range) {
   const ArrayInfo& info = array.info();
   expect_one_axis(info);
@@ -130,16 +147,15 @@ void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> 
     const Range part = clip(info, chunk.chunk, fetched.range);
     const std::span<T> to = out.subspan(static_cast<std::size_t>(part.begin - fetched.range.begin),
                                         static_cast<std::size_t>(part.size()));
-    if (info.dtype == dtype_of<T>() && part.size() == info.chunk_shape[0]) {
-      array.decode(chunk, std::as_writable_bytes(to));
+    const std::int64_t first = chunk.chunk * info.chunk_shape[0];
+    const Range inside{part.begin - first, part.end - first};
+    if (info.dtype == dtype_of<T>()) {
+      array.decode_part(chunk, inside, std::as_writable_bytes(to));
       continue;
     }
-    const std::span<std::byte> decoded = scratch_for_chunk(info);
-    array.decode(chunk, decoded);
-    const std::int64_t skipped = part.begin - chunk.chunk * info.chunk_shape[0];
-    convert_elements<T>(
-        info.dtype, decoded.subspan(static_cast<std::size_t>(skipped) * width, to.size() * width),
-        to);
+    const std::span<std::byte> decoded = scratch_for_part(to.size() * width);
+    array.decode_part(chunk, inside, decoded);
+    convert_elements<T>(info.dtype, decoded, to);
   }
 }
 

@@ -42,6 +42,30 @@ struct EncodedChunk {
   RawVector<std::byte> bytes;     ///< `resize` does not fill
 };
 
+/// Chunks whose elements are packed row by row, each row for itself: rows are decoded in any order
+/// at their own cost, not the chunk's, and straight into what a batch holds. Thread-safe.
+class PackedRows {
+ public:
+  /// Elements after the part that decode() may overwrite.
+  static constexpr std::int64_t slack = 64;
+
+  PackedRows() = default;
+  PackedRows(const PackedRows&) = delete;
+  PackedRows& operator=(const PackedRows&) = delete;
+  virtual ~PackedRows() = default;
+
+  /// Checks the checksum and the table of rows of a chunk: once, before its rows are decoded.
+  /// \throws Error(input) naming the chunk
+  virtual void verify(const EncodedChunk& encoded) const = 0;
+
+  /// Elements [part) of the chunk, numbered within it, converted as a C++ cast does. Quick where
+  /// the part is a row, or the piece of a row that the chunk holds. `out` has room for part.size()
+  /// + slack elements. \throws Error(input) if the bytes are corrupt; never reads or writes outside
+  virtual void decode(const EncodedChunk& encoded, Range part,
+                      std::span<std::int32_t> out) const = 0;
+  virtual void decode(const EncodedChunk& encoded, Range part, std::span<float> out) const = 0;
+};
+
 /// An array on disk. `fetch` may lock and wait, `decode` is pure: that is how a locked library
 /// scales over threads. Both are thread-safe. Errors name the array's location and the chunk.
 class Array {
@@ -67,6 +91,14 @@ class Array {
   /// order. `out` has chunk_elements × dtype_size bytes. Not for strings. \throws Error(input) if
   /// the bytes are corrupt or decode to another length
   virtual void decode(const EncodedChunk& encoded, std::span<std::byte> out) const = 0;
+
+  /// Elements [part) of one chunk of a 1-D array, numbered within the chunk, as native elements:
+  /// no more of the chunk is decoded than the codec requires. `out` has part.size() × dtype_size
+  /// bytes. \throws Error(input) as decode() does
+  virtual void decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const;
+
+  /// How to decode rows one by one, where the chunks are made for it; else null.
+  [[nodiscard]] virtual const PackedRows* packed_rows() const { return nullptr; }
 
   /// Strings of rows [range) of a 1-D (or the one of a 0-d) string array: variable length, fixed
   /// length or bytes.
