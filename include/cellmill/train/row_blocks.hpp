@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "cellmill/core/ranges.hpp"
+
+namespace cellmill {
+
+/// The rows that training reads, cut into blocks: runs of neighbours in one source, read together.
+/// Rows are numbered over all sources, in the order of the sources. Pure arithmetic: nothing is
+/// read, and without a choice of rows nothing of the size of the data is held.
+class RowBlocks {
+ public:
+  /// \param rows_of_sources rows of each source \param block_rows rows of a block, the last one of
+  /// each source shorter \param chosen rows to use, strictly rising; none: all. A block then has
+  /// those of its rows that are chosen, and blocks without any are left out.
+  /// \throws Error(input) for rows that do not rise or lie outside, Error(usage) if block_rows < 1
+  RowBlocks(std::span<const std::int64_t> rows_of_sources, std::int64_t block_rows,
+            std::optional<std::vector<std::int64_t>> chosen = std::nullopt);
+
+  [[nodiscard]] std::int64_t n_blocks() const;
+  /// All rows in use.
+  [[nodiscard]] std::int64_t n_rows() const;
+  /// Positions, in the sequence of all rows in use, of a block's rows.
+  [[nodiscard]] Range block(std::int64_t number) const;
+  /// The row at a position of that sequence.
+  [[nodiscard]] std::int64_t row(std::int64_t position) const;
+};
+
+}  // namespace cellmill
