@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -71,10 +72,12 @@ class CsrMatrix final : public MatrixSource {
                 (rows.size() + 1) * static_cast<std::int64_t>(sizeof(std::int64_t))};
   }
 
-  [[nodiscard]] FetchedRows fetch(Range rows) const override {
+  [[nodiscard]] FetchedRows fetch(Range rows) const override { return fetch(rows, indptr(rows)); }
+
+  [[nodiscard]] FetchedRows fetch(Range rows, std::vector<std::int64_t> offsets) const override {
     FetchedRows fetched;
     fetched.rows = rows;
-    fetched.indptr = indptr(rows);
+    fetched.indptr = std::move(offsets);
     const Range stored{fetched.indptr.front(), fetched.indptr.back()};
     fetched.indices = fetch_range(*indices_, stored);
     fetched.values = fetch_range(*data_, stored);
@@ -96,7 +99,92 @@ class CsrMatrix final : public MatrixSource {
     with_context(indices_->info().location, [&] { make_canonical(out); });
   }
 
+  void visit_rows(const FetchedRows& fetched,
+                  const std::function<void(const StoredRow&)>& visit) const override {
+    // Kept by the thread: rows of a block fit the cache, and their pages are touched once.
+    thread_local RawVector<std::byte> indices;
+    thread_local RawVector<std::byte> values;
+    decode_native(*indices_, fetched.indices, indices);
+    decode_native(*data_, fetched.values, values);
+    StoredRow stored;
+    stored.index_dtype = indices_->info().dtype;
+    stored.value_dtype = data_->info().dtype;
+    const std::int64_t first = fetched.indptr.front();
+    for (std::size_t i = 0; i + 1 < fetched.indptr.size(); ++i) {
+      const std::int64_t at = fetched.indptr[i] - first;
+      stored.row = fetched.rows.begin + static_cast<std::int64_t>(i);
+      stored.nnz = fetched.indptr[i + 1] - fetched.indptr[i];
+      stored.indices = indices.data() + static_cast<std::size_t>(at) * index_bytes();
+      stored.values = values.data() + static_cast<std::size_t>(at) * value_bytes();
+      visit(stored);
+    }
+  }
+
+  [[nodiscard]] bool has_packed_rows() const override {
+    return indices_->packed_rows() != nullptr && data_->packed_rows() != nullptr;
+  }
+
+  void verify_packed(const FetchedRows& fetched) const override {
+    for (const EncodedChunk& chunk : fetched.indices.chunks) indices_->packed_rows()->verify(chunk);
+    for (const EncodedChunk& chunk : fetched.values.chunks) data_->packed_rows()->verify(chunk);
+  }
+
+  void decode_row(const FetchedRows& fetched, std::int64_t row, std::span<std::int32_t> indices,
+                  std::span<float> values) const override {
+    const auto at = static_cast<std::size_t>(row - fetched.rows.begin);
+    const Range elements{fetched.indptr[at], fetched.indptr[at + 1]};
+    decode_elements(*indices_, fetched.indices, elements, indices);
+    decode_elements(*data_, fetched.values, elements, values);
+    // Packed columns rise: the last one is the largest.
+    if (elements.empty()) return;
+    const std::int32_t last = indices[static_cast<std::size_t>(elements.size()) - 1];
+    if (indices[0] < 0 || last >= shape_.cols) {
+      throw input_error(fmt::format("{}: row {}: column {} found, expected 0 to {}",
+                                    indices_->info().location, grouped(row), last,
+                                    shape_.cols - 1));
+    }
+  }
+
  private:
+  [[nodiscard]] std::size_t index_bytes() const { return dtype_size(indices_->info().dtype); }
+  [[nodiscard]] std::size_t value_bytes() const { return dtype_size(data_->info().dtype); }
+
+  /// All that was fetched, in the array's own type.
+  static void decode_native(const Array& array, const FetchedRange& fetched,
+                            RawVector<std::byte>& out) {
+    const std::size_t width = dtype_size(array.info().dtype);
+    const auto bytes = static_cast<std::size_t>(fetched.range.size()) * width;
+    if (out.size() < bytes) out.resize(bytes);
+    const std::int64_t length = array.info().chunk_shape[0];
+    for (const EncodedChunk& chunk : fetched.chunks) {
+      const std::int64_t first = chunk.chunk * length;
+      const Range part{std::max(fetched.range.begin - first, std::int64_t{0}),
+                       std::min(fetched.range.end - first, length)};
+      const std::int64_t to = first + part.begin - fetched.range.begin;
+      array.decode_part(chunk, part,
+                        std::span(out).subspan(static_cast<std::size_t>(to) * width,
+                                               static_cast<std::size_t>(part.size()) * width));
+    }
+  }
+
+  /// Elements of the array from its packed rows: the pieces of one row, chunk by chunk. Each may
+  /// overwrite what follows it, which is decoded next.
+  template <class T>
+  static void decode_elements(const Array& array, const FetchedRange& fetched, Range elements,
+                              std::span<T> out) {
+    const std::int64_t length = array.info().chunk_shape[0];
+    for (std::int64_t at = elements.begin; at < elements.end;) {
+      const std::int64_t chunk = at / length;
+      const std::int64_t end = std::min(elements.end, (chunk + 1) * length);
+      const auto place = static_cast<std::size_t>(chunk - fetched.chunks.front().chunk);
+      array.packed_rows()->decode(
+          fetched.chunks[place], {at - chunk * length, end - chunk * length},
+          out.subspan(static_cast<std::size_t>(at - elements.begin),
+                      static_cast<std::size_t>(end - at + PackedRows::slack)));
+      at = end;
+    }
+  }
+
   void expect_offset(std::int64_t row, std::int64_t expected) const {
     const std::int64_t found = indptr_.read<std::int64_t>({row, row + 1}).front();
     if (found == expected) return;

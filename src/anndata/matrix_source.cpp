@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "anndata/csc_matrix.hpp"
 #include "anndata/csr_matrix.hpp"
@@ -10,6 +11,27 @@
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
+
+void MatrixSource::visit_rows(const FetchedRows& fetched,
+                              const std::function<void(const StoredRow&)>& visit) const {
+  thread_local CsrChunk chunk;
+  decode(fetched, chunk);
+  for (std::int64_t row = 0; row < chunk.n_rows(); ++row) {
+    const std::int64_t begin = chunk.indptr[static_cast<std::size_t>(row)];
+    StoredRow stored;
+    stored.row = fetched.rows.begin + row;
+    stored.nnz = chunk.indptr[static_cast<std::size_t>(row) + 1] - begin;
+    stored.indices = reinterpret_cast<const std::byte*>(chunk.indices.data() + begin);
+    stored.values = reinterpret_cast<const std::byte*>(chunk.values.data() + begin);
+    visit(stored);
+  }
+}
+
+void MatrixSource::decode_row(const FetchedRows& /*fetched*/, std::int64_t /*row*/,
+                              std::span<std::int32_t> /*indices*/,
+                              std::span<float> /*values*/) const {
+  throw std::logic_error(location() + ": its rows are not packed one by one");
+}
 
 std::unique_ptr<MatrixSource> open_matrix(const Group& parent, const std::string& name) {
   if (parent.kind(name) == NodeKind::array) return open_dense_matrix(parent.array(name));

@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -24,6 +27,17 @@ struct FetchedRows {
   [[nodiscard]] std::int64_t encoded_bytes() const {
     return indices.encoded_bytes() + values.encoded_bytes();
   }
+};
+
+/// One row as the disk holds it, decoded: native elements of the arrays' own types. Good while it
+/// is being visited.
+struct StoredRow {
+  std::int64_t row = 0;  ///< of the source
+  std::int64_t nnz = 0;
+  DType index_dtype = DType::int32;
+  const std::byte* indices = nullptr;
+  DType value_dtype = DType::float32;
+  const std::byte* values = nullptr;
 };
 
 /// Rows of X, of a layer or of raw as CsrChunks, whatever the disk holds. Values become float32, as
@@ -69,9 +83,35 @@ class MatrixSource {
 
   [[nodiscard]] virtual FetchedRows fetch(Range rows) const = 0;
 
+  /// The same for who knows the rows' offsets already: random order must not read them again.
+  /// \param offsets as indptr(rows) gives them
+  [[nodiscard]] virtual FetchedRows fetch(Range rows, std::vector<std::int64_t> offsets) const {
+    static_cast<void>(offsets);
+    return fetch(rows);
+  }
+
   /// Decodes into `out`, reusing its buffers. Rows are made canonical: columns sorted, duplicates
   /// added up. \throws Error(input) for a column outside the matrix, naming the row
   virtual void decode(const FetchedRows& fetched, CsrChunk& out) const = 0;
+
+  // For training: row by row, without a chunk in between
+  // ----------------------------------------------------------------------------------------------
+
+  /// Shows each of the fetched rows in turn. Unlike decode() it neither sorts nor checks columns.
+  virtual void visit_rows(const FetchedRows& fetched,
+                          const std::function<void(const StoredRow&)>& visit) const;
+
+  /// Whether rows are packed one by one on disk (PackedRows), so that decode_row() is quick.
+  [[nodiscard]] virtual bool has_packed_rows() const { return false; }
+
+  /// Checks what was fetched of packed rows: once, before decode_row().
+  virtual void verify_packed(const FetchedRows& fetched) const { static_cast<void>(fetched); }
+
+  /// Decodes one row (numbered as in the source) of what was fetched. `indices` and `values` have
+  /// room for the row and PackedRows::slack more. Only where has_packed_rows().
+  /// \throws Error(input) for a column outside the matrix
+  virtual void decode_row(const FetchedRows& fetched, std::int64_t row,
+                          std::span<std::int32_t> indices, std::span<float> values) const;
 };
 
 /// The matrix in `parent` under `name` ("X", "layers/counts", "raw/X").
