@@ -29,11 +29,11 @@ std::vector<std::string> duplicates(const Strings& names) {
 
 /// \throws Error(input) for duplicates where names must join
 /// \returns what to warn of, or nothing
-std::string duplicate_warning(const AnnData& source, const Strings& names, bool joins) {
+std::string duplicate_warning(const DataFrame& var, const Strings& names, bool joins) {
   const std::vector<std::string> twice = duplicates(names);
   if (twice.empty()) return {};
   const std::string found = fmt::format("{}: gene names that occur more than once, e.g. {}",
-                                        source.var().location(), fmt::join(twice, ", "));
+                                        var.location(), fmt::join(twice, ", "));
   if (joins) {
     throw input_error(
         found +
@@ -59,9 +59,9 @@ std::vector<std::int32_t> match_names(JoinedGenes& joined, const Strings& names,
   return of_source;
 }
 
-JoinedGenes genes_of_one(const AnnData& source, const Strings& names) {
+JoinedGenes genes_of_one(const DataFrame& var, const Strings& names) {
   JoinedGenes joined;
-  joined.warning = duplicate_warning(source, names, false);
+  joined.warning = duplicate_warning(var, names, false);
   joined.names = names.to_vector();
   joined.in_sources.assign(joined.names.size(), 1);
   joined.place.emplace_back(joined.names.size());
@@ -71,8 +71,7 @@ JoinedGenes genes_of_one(const AnnData& source, const Strings& names) {
 
 }  // namespace
 
-Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_key) {
-  const DataFrame& var = data.var();
+Strings gene_names(const DataFrame& var, const std::optional<std::string>& gene_key) {
   const Range all{0, var.n_rows()};
   if (!gene_key) return var.index(all);
   const ColumnInfo& column = var.column(*gene_key);
@@ -92,16 +91,18 @@ Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_k
                   var.location(), *gene_key, dtype_name(column.dtype)));
 }
 
-JoinedGenes join_genes(std::span<const AnnData* const> sources,
+Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_key) {
+  return gene_names(data.var(), gene_key);
+}
+
+JoinedGenes join_genes(std::span<const DataFrame* const> vars,
                        const std::optional<std::string>& gene_key) {
-  if (sources.size() == 1) {
-    return genes_of_one(*sources.front(), gene_names(*sources.front(), gene_key));
-  }
+  if (vars.size() == 1) return genes_of_one(*vars.front(), gene_names(*vars.front(), gene_key));
   JoinedGenes joined;
   std::unordered_map<std::string, std::int32_t> places;
   Strings previous;  // names of the source before
-  for (const AnnData* source : sources) {
-    Strings names = gene_names(*source, gene_key);
+  for (const DataFrame* var : vars) {
+    Strings names = gene_names(*var, gene_key);
     if (!joined.place.empty() && names == previous) {
       // The plates of one experiment: nothing to look up.
       std::vector<std::int32_t> same = joined.place.back();
@@ -109,11 +110,18 @@ JoinedGenes join_genes(std::span<const AnnData* const> sources,
       joined.place.push_back(std::move(same));
       continue;
     }
-    (void)duplicate_warning(*source, names, true);
+    (void)duplicate_warning(*var, names, true);
     joined.place.push_back(match_names(joined, names, places));
     previous = std::move(names);
   }
   return joined;
+}
+
+JoinedGenes join_genes(std::span<const AnnData* const> sources,
+                       const std::optional<std::string>& gene_key) {
+  std::vector<const DataFrame*> vars;
+  for (const AnnData* source : sources) vars.push_back(&source->var());
+  return join_genes(vars, gene_key);
 }
 
 void check_join(const JoinedGenes& joined, std::span<const AnnData* const> sources, GeneJoin join) {

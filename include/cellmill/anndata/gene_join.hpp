@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cellmill/anndata/anndata.hpp"
+#include "cellmill/anndata/dataframe.hpp"
 #include "cellmill/storage/strings.hpp"
 
 namespace cellmill {
@@ -17,6 +18,7 @@ enum class GeneJoin { inner, outer };
 /// Names of the genes: the index of var, or the column `gene_key` (text or categories of text; a
 /// missing name is empty).
 /// \throws Error(missing) if there is no such column, Error(input) if it holds no names
+[[nodiscard]] Strings gene_names(const DataFrame& var, const std::optional<std::string>& gene_key);
 [[nodiscard]] Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_key);
 
 /// The genes of several sources, matched by name.
@@ -35,6 +37,8 @@ struct JoinedGenes {
 /// Reads the names and matches them. One source needs no join: its genes are told apart by
 /// position, and names that repeat are only warned of.
 /// \throws Error(input) naming the source whose names repeat, where several must join
+[[nodiscard]] JoinedGenes join_genes(std::span<const DataFrame* const> vars,
+                                     const std::optional<std::string>& gene_key);
 [[nodiscard]] JoinedGenes join_genes(std::span<const AnnData* const> sources,
                                      const std::optional<std::string>& gene_key);
 
