@@ -82,6 +82,31 @@ class CsrMatrix final : public MatrixSource {
   }
 
   void decode(const FetchedRows& fetched, CsrChunk& out) const override {
+    decode_as(fetched, out);
+    with_context(indices_->info().location, [&] { make_canonical(out); });
+  }
+
+  void decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const override {
+    decode_as(fetched, out);
+    with_context(indices_->info().location,
+                 [&] { check_columns(out.indptr, out.indices, out.first_row, out.n_cols); });
+    with_context(data_->info().location, [&] { check_exact(dtype(), out.values); });
+  }
+
+  [[nodiscard]] RawVector<std::int32_t> columns(Range rows) const override {
+    std::vector<std::int64_t> offsets = indptr(rows);
+    const Range stored{offsets.front(), offsets.back()};
+    RawVector<std::int32_t> columns(static_cast<std::size_t>(stored.size()));
+    decode_indices(*indices_, fetch_range(*indices_, stored), columns);
+    for (std::int64_t& offset : offsets) offset -= stored.begin;
+    with_context(indices_->info().location,
+                 [&] { check_columns(offsets, columns, rows.begin, shape_.cols); });
+    return columns;
+  }
+
+ private:
+  template <class Value>
+  void decode_as(const FetchedRows& fetched, CsrRows<Value>& out) const {
     const auto nnz = static_cast<std::size_t>(fetched.values.range.size());
     out.first_row = fetched.rows.begin;
     out.n_cols = shape_.cols;
@@ -92,11 +117,9 @@ class CsrMatrix final : public MatrixSource {
     out.indices.resize(nnz);
     out.values.resize(nnz);
     decode_indices(*indices_, fetched.indices, out.indices);
-    decode_range<float>(*data_, fetched.values, out.values);
-    with_context(indices_->info().location, [&] { make_canonical(out); });
+    decode_range<Value>(*data_, fetched.values, out.values);
   }
 
- private:
   void expect_offset(std::int64_t row, std::int64_t expected) const {
     const std::int64_t found = indptr_.read<std::int64_t>({row, row + 1}).front();
     if (found == expected) return;

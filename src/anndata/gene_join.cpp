@@ -32,8 +32,8 @@ std::vector<std::string> duplicates(const Strings& names) {
 std::string duplicate_warning(const DataFrame& var, const Strings& names, bool joins) {
   const std::vector<std::string> twice = duplicates(names);
   if (twice.empty()) return {};
-  const std::string found = fmt::format("{}: gene names that occur more than once, e.g. {}",
-                                        var.location(), fmt::join(twice, ", "));
+  std::string found = fmt::format("{}: gene names that occur more than once, e.g. {}",
+                                  var.location(), fmt::join(twice, ", "));
   if (joins) {
     throw input_error(
         found +

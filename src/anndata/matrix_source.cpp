@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "anndata/csc_matrix.hpp"
 #include "anndata/csr_matrix.hpp"
@@ -10,6 +11,27 @@
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
+
+void MatrixSource::decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const {
+  if (!fits_float32(dtype())) {
+    throw input_error(
+        fmt::format("{}: values of type {} can't be copied from a matrix of this kind", location(),
+                    dtype_name(dtype())));
+  }
+  CsrChunk chunk;
+  decode(fetched, chunk);
+  out.first_row = chunk.first_row;
+  out.n_cols = chunk.n_cols;
+  out.indptr = std::move(chunk.indptr);
+  out.indices = std::move(chunk.indices);
+  out.values.assign(chunk.values.begin(), chunk.values.end());
+}
+
+RawVector<std::int32_t> MatrixSource::columns(Range rows) const {
+  CsrChunk chunk;
+  decode(fetch(rows), chunk);
+  return std::move(chunk.indices);
+}
 
 std::unique_ptr<MatrixSource> open_matrix(const Group& parent, const std::string& name) {
   if (parent.kind(name) == NodeKind::array) return open_dense_matrix(parent.array(name));

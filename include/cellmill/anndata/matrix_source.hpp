@@ -9,6 +9,7 @@
 #include "cellmill/anndata/csr_chunk.hpp"
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/core/ranges.hpp"
+#include "cellmill/core/raw_vector.hpp"
 #include "cellmill/storage/array.hpp"
 #include "cellmill/storage/group.hpp"
 
@@ -72,6 +73,17 @@ class MatrixSource {
   /// Decodes into `out`, reusing its buffers. Rows are made canonical: columns sorted, duplicates
   /// added up. \throws Error(input) for a column outside the matrix, naming the row
   virtual void decode(const FetchedRows& fetched, CsrChunk& out) const = 0;
+
+  // For copying
+  // ----------------------------------------------------------------------------------------------
+  /// The same with the numbers that the disk holds, which float32 need not, and rows as they are
+  /// stored: columns in any order, perhaps repeated. As many values as indptr says. (Here, for
+  /// matrices that are kept canonical and as float32.) \throws Error(input) also for a whole number
+  /// from 2^53 on, which float64 can't be trusted with
+  virtual void decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const;
+
+  /// Only the columns of `rows`, as stored: fetched and decoded in one, without the values.
+  [[nodiscard]] virtual RawVector<std::int32_t> columns(Range rows) const;
 };
 
 /// The matrix in `parent` under `name` ("X", "layers/counts", "raw/X").
