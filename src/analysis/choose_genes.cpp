@@ -34,19 +34,10 @@ GeneMoments moments_of(const BatchSums& sums, double scale,
 /// The genes that a batch's cells can have: its plate's; with a batch key, all that the join
 /// leaves.
 std::vector<std::int32_t> genes_of_batch(const RunContext& run, std::int32_t batch) {
-  std::vector<std::int32_t> genes;
-  if (!run.options.batch_key) {
-    genes = run.inputs.plates[static_cast<std::size_t>(batch)].gene;
-    std::sort(genes.begin(), genes.end());
-    return genes;
-  }
-  const auto n_plates = static_cast<std::int32_t>(run.inputs.plates.size());
-  for (std::int32_t g = 0; g < run.inputs.n_genes(); ++g) {
-    if (run.options.join == GeneJoin::outer ||
-        run.inputs.in_plates[static_cast<std::size_t>(g)] == n_plates) {
-      genes.push_back(g);
-    }
-  }
+  if (run.options.batch_key) return kept_genes(run.inputs.genes, run.options.join);
+  const auto of_plate = run.inputs.plates[static_cast<std::size_t>(batch)].gene;
+  std::vector<std::int32_t> genes(of_plate.begin(), of_plate.end());
+  std::sort(genes.begin(), genes.end());
   return genes;
 }
 
@@ -90,12 +81,10 @@ ChosenGenes choose(const RunContext& run, const Counts& counts,
   chosen.merged = merge_hvg(chosen.of_batch);
 
   const std::int32_t enough = min_plates(run.options, run.inputs.n_batches());
-  const auto n_plates = static_cast<std::int32_t>(run.inputs.plates.size());
-  for (std::int32_t g = 0; g < run.inputs.n_genes(); ++g) {
-    const auto gene = static_cast<std::size_t>(g);
-    const bool joined =
-        run.options.join == GeneJoin::outer || run.inputs.in_plates[gene] == n_plates;
-    if (joined && chosen.merged.n_batches[gene] >= enough) chosen.kept.push_back(g);
+  for (const std::int32_t gene : kept_genes(run.inputs.genes, run.options.join)) {
+    if (chosen.merged.n_batches[static_cast<std::size_t>(gene)] >= enough) {
+      chosen.kept.push_back(gene);
+    }
   }
   if (chosen.kept.empty()) {
     throw input_error(
@@ -126,19 +115,7 @@ ChosenGenes choose_genes(RunContext& run, const Counts& counts,
 }
 
 GeneSlots slots_of(const RunInputs& inputs, const std::vector<std::int32_t>& kept) {
-  std::vector<std::int32_t> slot(inputs.genes.size(), -1);
-  for (std::size_t i = 0; i < kept.size(); ++i)
-    slot[static_cast<std::size_t>(kept[i])] = static_cast<std::int32_t>(i);
-  GeneSlots slots;
-  slots.n_slots = static_cast<std::int32_t>(kept.size());
-  for (const Plate& plate : inputs.plates) {
-    std::vector<std::int32_t> of_plate;
-    of_plate.reserve(plate.gene.size());
-    for (const std::int32_t gene : plate.gene)
-      of_plate.push_back(slot[static_cast<std::size_t>(gene)]);
-    slots.of_plate.push_back(std::move(of_plate));
-  }
-  return slots;
+  return {gene_slots(inputs.genes, kept), static_cast<std::int32_t>(kept.size())};
 }
 
 }  // namespace cellmill

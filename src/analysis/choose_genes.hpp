@@ -10,7 +10,7 @@ namespace cellmill {
 
 /// Which genes go on, and why. `kept` is the same on every rank, the rest is on rank 0 only.
 struct ChosenGenes {
-  std::vector<std::int32_t> kept;  ///< places in RunInputs::genes, rising
+  std::vector<std::int32_t> kept;  ///< places in RunInputs::genes.names, rising
   std::vector<HvgResult>
       of_batch;      ///< all genes of all plates; NaN where a batch's plates lack the gene
   MergedHvg merged;  ///< likewise

@@ -32,12 +32,14 @@ bool readable_everywhere(const std::string& name, const RunInputs& inputs) {
 
 ObsOutput::ObsOutput(const RunInputs& inputs, const CellPlan& plan, const RunOptions& options)
     : inputs_(inputs), plan_(plan), options_(options) {
+  std::vector<const DataFrame*> frames;
+  for (const Plate& plate : inputs.plates) frames.push_back(&plate.data->obs());
   std::set<std::string> seen{options.label};
   for (const Plate& plate : inputs.plates) {
     for (const ColumnInfo& column : plate.data->obs().columns()) {
       if (!seen.insert(column.name).second) continue;
       if (readable_everywhere(column.name, inputs)) {
-        columns_.push_back(join_column(column.name, inputs));
+        columns_.push_back(join_column(column.name, frames));
       } else {
         skipped_.push_back(column.name);
       }
@@ -57,11 +59,11 @@ void ObsOutput::create(Group& root, StoreFormat format) {
     log_warning("obs column '" + name + "' is left out: its encoding is not one that can be read");
   }
   std::vector<std::string> order;
-  for (const ObsColumn& column : columns_) order.push_back(column.info.name);
+  for (const JoinedColumn& column : columns_) order.push_back(column.info.name);
   order.push_back(label_.name);
   const auto frame = create_dataframe(root, "obs", order);
   create_index(*frame, plan_.n_cells(), layout_);
-  for (const ObsColumn& column : columns_)
+  for (const JoinedColumn& column : columns_)
     create_column(*frame, column.info, plan_.n_cells(), column.levels, layout_);
   create_column(*frame, label_, plan_.n_cells(), plate_names_, layout_);
 }
@@ -70,7 +72,7 @@ void ObsOutput::write(Group& root, Range rows, Arena& arena, const std::function
   const auto frame = root.group("obs");
   const auto index = open_index(*frame);
   std::vector<std::unique_ptr<ColumnWriter>> writers;
-  for (const ObsColumn& column : columns_)
+  for (const JoinedColumn& column : columns_)
     writers.push_back(open_column(*frame, column.info, column.levels.size()));
   const auto label = open_column(*frame, label_, plate_names_.size());
 
@@ -118,11 +120,12 @@ std::vector<ObsOutput::Piece> ObsOutput::pieces_of(Range output_rows) const {
   return pieces;
 }
 
-ColumnRows ObsOutput::column_rows(const ObsColumn& column, const std::vector<Piece>& pieces) const {
+ColumnRows ObsOutput::column_rows(const JoinedColumn& column,
+                                  const std::vector<Piece>& pieces) const {
   ColumnRows rows;
   for (const Piece& piece : pieces) {
     const auto plate = static_cast<std::size_t>(piece.plate);
-    if (column.in_plate[plate] == 0) {
+    if (column.in_frame[plate] == 0) {
       append_missing(column, std::count(piece.keep.begin(), piece.keep.end(), true), rows);
       continue;
     }

@@ -7,19 +7,11 @@
 #include <vector>
 
 #include "analysis/run_inputs.hpp"
+#include "cellmill/anndata/column_join.hpp"
 #include "cellmill/anndata/write.hpp"
 #include "cellmill/core/parallel.hpp"
 
 namespace cellmill {
-
-/// A column of the joined obs: what it is, and how each plate's values become its.
-struct ObsColumn {
-  ColumnInfo info;
-  Strings levels;                                   ///< categorical: of all plates, by name
-  std::vector<std::int8_t> in_plate;                ///< whether the plate has the column
-  std::vector<std::vector<std::int32_t>> code_map;  ///< categorical: each plate's code to ours
-  std::vector<Strings> plate_levels;                ///< where categories become text
-};
 
 /// The joined obs: every column of the plates, categories merged by name, and the label. Any rank
 /// can write any rows: it reads them from the plates itself, whoever reads their counts, so nothing
@@ -47,7 +39,7 @@ class ObsOutput {
     std::vector<bool> keep;  ///< which of them are output rows
   };
   [[nodiscard]] std::vector<Piece> pieces_of(Range output_rows) const;
-  [[nodiscard]] ColumnRows column_rows(const ObsColumn& column,
+  [[nodiscard]] ColumnRows column_rows(const JoinedColumn& column,
                                        const std::vector<Piece>& pieces) const;
   [[nodiscard]] Strings index_rows(const std::vector<Piece>& pieces) const;
   [[nodiscard]] ColumnRows label_rows(const std::vector<Piece>& pieces) const;
@@ -55,21 +47,11 @@ class ObsOutput {
   const RunInputs& inputs_;
   const CellPlan& plan_;
   const RunOptions& options_;
-  std::vector<ObsColumn> columns_;
+  std::vector<JoinedColumn> columns_;
   std::vector<std::string> skipped_;  ///< columns that can't be read
   ColumnInfo label_;
   Strings plate_names_;
   RowLayout layout_;
 };
-
-/// How the columns of that name in all plates become one (docs/formats.md, "Joined obs").
-[[nodiscard]] ObsColumn join_column(const std::string& name, const RunInputs& inputs);
-
-/// Adds the rows of a plate's column that are kept to the joined column.
-void append_rows(const ObsColumn& column, std::size_t plate, const ColumnInfo& from,
-                 const ColumnRows& rows, const std::vector<bool>& keep, ColumnRows& to);
-
-/// The same for a plate without the column: `count` missing values.
-void append_missing(const ObsColumn& column, std::int64_t count, ColumnRows& to);
 
 }  // namespace cellmill

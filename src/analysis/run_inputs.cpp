@@ -1,88 +1,17 @@
 #include "analysis/run_inputs.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
-#include <algorithm>
-#include <mutex>
-#include <numeric>
 #include <set>
-#include <string_view>
 #include <unordered_map>
 #include <utility>
 
 #include "cellmill/anndata/paths.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
-#include "cellmill/core/text.hpp"
 
 namespace cellmill {
 namespace {
-
-/// Names of a plate's genes: the index of var, or the column `--gene-key`.
-Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_key) {
-  const DataFrame& var = data.var();
-  const Range all{0, var.n_rows()};
-  if (!gene_key) return var.index(all);
-  const ColumnInfo& column = var.column(*gene_key);
-  if (column.kind == ColumnKind::string || column.kind == ColumnKind::nullable_string) {
-    return var.read(*gene_key, all).strings;
-  }
-  if (column.kind == ColumnKind::categorical) {
-    const Strings levels = var.levels(*gene_key);
-    Strings names;
-    for (const std::int32_t code : var.read(*gene_key, all).codes) {
-      names.push_back(code < 0 ? std::string_view{} : levels[code]);
-    }
-    return names;
-  }
-  throw input_error(
-      fmt::format("{}: --gene-key {}: a column of names is expected, this one holds {}",
-                  var.location(), *gene_key, dtype_name(column.dtype)));
-}
-
-/// Up to three names that occur more than once.
-std::vector<std::string> duplicates(const Strings& names) {
-  std::unordered_map<std::string_view, int> seen;
-  std::vector<std::string> twice;
-  for (std::int64_t i = 0; i < names.size(); ++i) {
-    if (++seen[names[i]] == 2 && twice.size() < 3) twice.emplace_back(names[i]);
-  }
-  return twice;
-}
-
-/// \throws Error(input) for duplicates where names must join
-/// \returns what to warn of, or nothing
-std::string duplicate_warning(const Plate& plate, const Strings& names, bool joins) {
-  const std::vector<std::string> twice = duplicates(names);
-  if (twice.empty()) return {};
-  const std::string found = fmt::format("{}: gene names that occur more than once, e.g. {}",
-                                        plate.data->var().location(), fmt::join(twice, ", "));
-  if (joins) {
-    throw input_error(
-        found +
-        "; plates are joined by gene name: give a var column of unique names with --gene-key");
-  }
-  return found;
-}
-
-/// Adds a plate's genes to those of all.
-void match_genes(RunInputs& inputs, Plate& plate, const Strings& names, bool joins,
-                 std::unordered_map<std::string, std::int32_t>& places) {
-  plate.gene.resize(static_cast<std::size_t>(names.size()));
-  for (std::int64_t i = 0; i < names.size(); ++i) {
-    const auto next = static_cast<std::int32_t>(inputs.genes.size());
-    std::int32_t place = next;
-    // One plate needs no join: its genes are told apart by position, whatever their names.
-    if (joins) place = places.emplace(std::string(names[i]), next).first->second;
-    if (place == next) {
-      inputs.genes.emplace_back(names[i]);
-      inputs.in_plates.push_back(0);
-    }
-    ++inputs.in_plates[static_cast<std::size_t>(place)];
-    plate.gene[static_cast<std::size_t>(i)] = place;
-  }
-}
 
 /// Levels of the batch key over all plates, by name, in order of first appearance.
 void match_batches(RunInputs& inputs, const std::string& key) {
@@ -110,10 +39,8 @@ RunInputs open_inputs(const RunOptions& options, int rank) {
   if (options.plates.empty()) throw usage_error("no plates were given");
   RunInputs inputs;
   if (options.filter) inputs.filter.emplace(*options.filter);
-  const bool joins = options.plates.size() > 1;
-  std::unordered_map<std::string, std::int32_t> places;
   std::set<std::string> names;
-  Strings previous;  // gene names of the plate before
+  std::vector<const AnnData*> sources;
   for (const auto& path : options.plates) {
     Plate plate;
     plate.data = AnnData::open(path);
@@ -125,43 +52,21 @@ RunInputs open_inputs(const RunOptions& options, int rank) {
     }
     (void)plate.data->x();  // says so if there is none
     if (inputs.filter) inputs.filter->check(plate.data->obs());
-    Strings genes = gene_names(*plate.data, options.gene_key);
-    if (!inputs.plates.empty() && genes == previous) {
-      // The plates of one experiment: nothing to look up.
-      plate.gene = inputs.plates.back().gene;
-      for (const std::int32_t place : plate.gene) {
-        ++inputs.in_plates[static_cast<std::size_t>(place)];
-      }
-    } else {
-      const std::string twice = duplicate_warning(plate, genes, joins);
-      if (rank == 0 && !twice.empty()) log_warning(twice);
-      match_genes(inputs, plate, genes, joins, places);
-      previous = std::move(genes);
-    }
     if (rank == 0 && plate.data->obs().has(options.label)) {
       log_warning(fmt::format(
           "{}: the column '{}' is replaced by the plate's name; choose another with --label",
           plate.data->obs().location(), options.label));
     }
+    sources.push_back(plate.data.get());
     inputs.plates.push_back(std::move(plate));
   }
 
-  const auto n_plates = static_cast<std::int32_t>(inputs.plates.size());
-  const auto common = std::count(inputs.in_plates.begin(), inputs.in_plates.end(), n_plates);
-  if (common < inputs.n_genes()) {
-    log_info(fmt::format("plates have different genes: {} in all of them, {} in any; --join {}",
-                         grouped(common), grouped(inputs.n_genes()),
-                         options.join == GeneJoin::inner ? "inner" : "outer"));
-    if (common == 0 && options.join == GeneJoin::inner) {
-      throw input_error(fmt::format(
-          "no gene is in all plates: {} has e.g. {}, {} has e.g. {}; if one has symbols and "
-          "another ids, "
-          "name a var column with --gene-key",
-          inputs.plates.front().name, inputs.genes.front(), inputs.plates.back().name,
-          inputs.genes[static_cast<std::size_t>(
-              inputs.plates.back().gene.empty() ? 0 : inputs.plates.back().gene.front())]));
-    }
+  inputs.genes = join_genes(sources, options.gene_key);
+  for (std::size_t p = 0; p < inputs.plates.size(); ++p) {
+    inputs.plates[p].gene = inputs.genes.place[p];
   }
+  if (rank == 0 && !inputs.genes.warning.empty()) log_warning(inputs.genes.warning);
+  check_join(inputs.genes, sources, options.join);
   if (options.batch_key) {
     match_batches(inputs, *options.batch_key);
   } else {

@@ -4,11 +4,13 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "cellmill/analysis/run.hpp"
 #include "cellmill/anndata/anndata.hpp"
+#include "cellmill/anndata/gene_join.hpp"
 #include "cellmill/anndata/selection.hpp"
 #include "cellmill/comm/pulse.hpp"
 #include "cellmill/stream/segment.hpp"
@@ -19,7 +21,7 @@ namespace cellmill {
 struct Plate {
   std::string name;  ///< the file's stem
   std::unique_ptr<AnnData> data;
-  std::vector<std::int32_t> gene;  ///< of each var row: its place in RunInputs::genes
+  std::span<const std::int32_t> gene;  ///< of each var row: its place in RunInputs::genes.names
   std::vector<std::int32_t>
       batch_level;  ///< with --batch-key: of each level, its place in RunInputs::batches
 };
@@ -27,12 +29,11 @@ struct Plate {
 /// The plates of a run, opened, and the names they share.
 struct RunInputs {
   std::vector<Plate> plates;
-  std::vector<std::string> genes;  ///< of all plates: the first plate's order, then what others add
-  std::vector<std::int32_t> in_plates;  ///< of each gene: plates that have it
-  std::vector<std::string> batches;     ///< plate names, or the levels of the batch key
+  JoinedGenes genes;
+  std::vector<std::string> batches;  ///< plate names, or the levels of the batch key
   std::optional<Selection> filter;
 
-  [[nodiscard]] std::int32_t n_genes() const { return static_cast<std::int32_t>(genes.size()); }
+  [[nodiscard]] std::int32_t n_genes() const { return genes.n_genes(); }
   [[nodiscard]] std::int32_t n_batches() const { return static_cast<std::int32_t>(batches.size()); }
 };
 

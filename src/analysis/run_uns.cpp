@@ -85,7 +85,7 @@ void write_kept_genes(Group& root, const RunContext& run, const ChosenGenes& cho
                         "highly_variable_nbatches", "highly_variable_intersection"});
   Strings names;
   for (const std::int32_t gene : chosen.kept)
-    names.push_back(run.inputs.genes[static_cast<std::size_t>(gene)]);
+    names.push_back(run.inputs.genes.names[static_cast<std::size_t>(gene)]);
   write_index(*frame, names);
   write_flags(*frame, "highly_variable", std::vector<bool>(chosen.kept.size(), true));
   write_numbers(*frame, "means", DType::float64, pick(chosen.merged.means, chosen.kept));
@@ -121,9 +121,9 @@ void write_hvg(Group& root, const RunContext& run, const ChosenGenes& chosen) {
   const auto uns = root.group("uns");
   write_json(*uns, "hvg", {{"flavor", hvg_flavor_name(run.options.flavor)}});
   const auto group = create_dict(*uns, "hvg_per_plate");
-  write_texts(*group, "genes", Strings(run.inputs.genes));
+  write_texts(*group, "genes", Strings(run.inputs.genes.names));
   write_texts(*group, "plates", Strings(run.inputs.batches));
-  const std::size_t n = run.inputs.genes.size();
+  const std::size_t n = run.inputs.genes.names.size();
   const std::vector<std::int64_t> shape = {static_cast<std::int64_t>(n), run.inputs.n_batches()};
   write_dense<double>(*group, "means", side_by_side<double>(chosen, n, &HvgResult::means), shape);
   write_dense<double>(*group, "dispersions",

@@ -59,11 +59,19 @@ class CscMatrix final : public SortedMatrix {
     return offsets;
   }
 
-  void add_rows(Range rows, Arena& arena, RowSorter& sorter) const override {
+  void add_rows(Range rows, Arena& arena, BasicRowSorter<float>& sorter) const override {
+    add_values(rows, arena, sorter);
+  }
+  void add_rows(Range rows, Arena& arena, BasicRowSorter<double>& sorter) const override {
+    add_values(rows, arena, sorter);
+  }
+
+  template <class Value>
+  void add_values(Range rows, Arena& arena, BasicRowSorter<Value>& sorter) const {
     constexpr std::int64_t elements_at_once = std::int64_t{1} << 20;  // 8 bytes each, decoded
     const std::vector<std::int64_t> offsets = column_offsets();
     RawVector<std::int32_t> row;
-    RawVector<float> value;
+    RawVector<Value> value;
     std::int32_t column = 0;
     for (std::int64_t begin = 0; begin < nnz(); begin += elements_at_once) {
       const Range part{begin, std::min(begin + elements_at_once, nnz())};
@@ -76,7 +84,7 @@ class CscMatrix final : public SortedMatrix {
         if (i % 2 == 0) {
           decode_indices(*indices_, indices, row, i / 2, pieces);
         } else {
-          decode_range<float>(*data_, values, value, i / 2, pieces);
+          decode_range<Value>(*data_, values, value, i / 2, pieces);
         }
       });
       for (std::int64_t k = part.begin; k < part.end; ++k) {

@@ -85,18 +85,26 @@ class CsrMatrix final : public MatrixSource {
   }
 
   void decode(const FetchedRows& fetched, CsrChunk& out) const override {
-    const auto nnz = static_cast<std::size_t>(fetched.values.range.size());
-    out.first_row = fetched.rows.begin;
-    out.n_cols = shape_.cols;
-    out.indptr.resize(fetched.indptr.size());
-    for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
-      out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
-    }
-    out.indices.resize(nnz);
-    out.values.resize(nnz);
-    decode_indices(*indices_, fetched.indices, out.indices);
-    decode_range<float>(*data_, fetched.values, out.values);
+    decode_as(fetched, out);
     with_context(indices_->info().location, [&] { make_canonical(out); });
+  }
+
+  void decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const override {
+    decode_as(fetched, out);
+    with_context(indices_->info().location,
+                 [&] { check_columns(out.indptr, out.indices, out.first_row, out.n_cols); });
+    with_context(data_->info().location, [&] { check_exact(dtype(), out.values); });
+  }
+
+  [[nodiscard]] RawVector<std::int32_t> columns(Range rows) const override {
+    std::vector<std::int64_t> offsets = indptr(rows);
+    const Range stored{offsets.front(), offsets.back()};
+    RawVector<std::int32_t> columns(static_cast<std::size_t>(stored.size()));
+    decode_indices(*indices_, fetch_range(*indices_, stored), columns);
+    for (std::int64_t& offset : offsets) offset -= stored.begin;
+    with_context(indices_->info().location,
+                 [&] { check_columns(offsets, columns, rows.begin, shape_.cols); });
+    return columns;
   }
 
   void visit_rows(const FetchedRows& fetched,
@@ -146,6 +154,21 @@ class CsrMatrix final : public MatrixSource {
   }
 
  private:
+  template <class Value>
+  void decode_as(const FetchedRows& fetched, CsrRows<Value>& out) const {
+    const auto nnz = static_cast<std::size_t>(fetched.values.range.size());
+    out.first_row = fetched.rows.begin;
+    out.n_cols = shape_.cols;
+    out.indptr.resize(fetched.indptr.size());
+    for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
+      out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
+    }
+    out.indices.resize(nnz);
+    out.values.resize(nnz);
+    decode_indices(*indices_, fetched.indices, out.indices);
+    decode_range<Value>(*data_, fetched.values, out.values);
+  }
+
   [[nodiscard]] std::size_t index_bytes() const { return dtype_size(indices_->info().dtype); }
   [[nodiscard]] std::size_t value_bytes() const { return dtype_size(data_->info().dtype); }
 

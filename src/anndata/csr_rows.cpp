@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstddef>
 #include <utility>
 #include <vector>
@@ -13,15 +15,6 @@
 namespace cellmill {
 
 namespace {
-
-void check_columns(std::span<const std::int32_t> columns, std::int32_t n_cols, std::int64_t row) {
-  for (const std::int32_t column : columns) {
-    if (column < 0 || column >= n_cols) {
-      throw input_error(fmt::format("row {}: column {} found, expected 0 to {}", grouped(row),
-                                    column, n_cols - 1));
-    }
-  }
-}
 
 using Entry = std::pair<std::int32_t, float>;
 
@@ -51,6 +44,27 @@ bool is_canonical_row(std::span<const std::int32_t> columns, std::int32_t n_cols
   return falls == 0 && columns.front() >= 0 && columns.back() < n_cols;
 }
 
+void check_columns(std::span<const std::int64_t> indptr, std::span<const std::int32_t> columns,
+                   std::int64_t first_row, std::int32_t n_cols) {
+  const auto outside = [&](std::int32_t column) { return column < 0 || column >= n_cols; };
+  const auto found = std::find_if(columns.begin(), columns.end(), outside);
+  if (found == columns.end()) return;
+  const auto after = std::upper_bound(indptr.begin(), indptr.end(), found - columns.begin());
+  throw input_error(fmt::format("row {}: column {} found, expected 0 to {}",
+                                grouped(first_row + (after - indptr.begin()) - 1), *found,
+                                n_cols - 1));
+}
+
+void check_exact(DType dtype, std::span<const double> values) {
+  if (dtype != DType::int64 && dtype != DType::uint64) return;
+  constexpr double limit = 9007199254740992.0;  // 2^53: from there on neighbours share a float64
+  for (const double value : values) {
+    if (std::abs(value) < limit) continue;
+    throw input_error(
+        fmt::format("a value of about {} found; whole numbers from 2^53 on are not copied", value));
+  }
+}
+
 void make_canonical(CsrChunk& chunk) {
   std::vector<Entry> entries;
   std::size_t to = 0;  // where the row goes: rows move down once duplicates were added up
@@ -67,7 +81,8 @@ void make_canonical(CsrChunk& chunk) {
       }
       to += count;
     } else {
-      check_columns(columns, chunk.n_cols, chunk.first_row + row);
+      const std::array<std::int64_t, 2> all{0, end - begin};
+      check_columns(all, columns, chunk.first_row + row, chunk.n_cols);
       entries.clear();
       for (std::size_t k = from; k < from + count; ++k) {
         entries.emplace_back(chunk.indices[k], chunk.values[k]);

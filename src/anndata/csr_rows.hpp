@@ -4,6 +4,7 @@
 #include <span>
 
 #include "cellmill/anndata/csr_chunk.hpp"
+#include "cellmill/storage/dtype.hpp"
 
 namespace cellmill {
 
@@ -15,5 +16,15 @@ namespace cellmill {
 /// which they were stored, as scipy does. Rows that are canonical cost one sweep.
 /// \throws Error(input) for a column outside [0, n_cols), naming the row
 void make_canonical(CsrChunk& chunk);
+
+/// What holds also for rows that need not be canonical. \param indptr of these rows, from 0
+/// \throws Error(input) for a column outside [0, n_cols), naming the row
+void check_columns(std::span<const std::int64_t> indptr, std::span<const std::int32_t> columns,
+                   std::int64_t first_row, std::int32_t n_cols);
+
+/// \param dtype of the array that the values were read from
+/// \throws Error(input) if that can hold whole numbers that float64 can't, and one may be among
+/// them
+void check_exact(DType dtype, std::span<const double> values);
 
 }  // namespace cellmill

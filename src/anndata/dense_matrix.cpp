@@ -38,32 +38,34 @@ class DenseMatrix final : public SortedMatrix {
     return estimate_stored_bytes(*array_);
   }
 
+  template <class Value>
   struct Entry {
     std::int64_t row;
     std::int32_t column;
-    float value;
+    Value value;
   };
 
   /// What is not zero in one chunk, of these rows.
-  [[nodiscard]] std::vector<Entry> nonzeros(std::int64_t chunk, Range rows) const {
+  template <class Value>
+  [[nodiscard]] std::vector<Entry<Value>> nonzeros(std::int64_t chunk, Range rows) const {
     const ArrayInfo& info = array_->info();
     thread_local RawVector<std::byte> decoded;
-    thread_local RawVector<float> values;
+    thread_local RawVector<Value> values;
     const auto elements = static_cast<std::size_t>(chunk_elements(info));
     decoded.resize(elements * dtype_size(info.dtype));
     values.resize(elements);
     array_->decode(array_->fetch(chunk), decoded);
-    convert_elements<float>(info.dtype, decoded, values);
+    convert_elements<Value>(info.dtype, decoded, values);
 
     const std::int64_t chunks_a_row =
         (info.shape[1] + info.chunk_shape[1] - 1) / info.chunk_shape[1];
     const std::int64_t first_row = chunk / chunks_a_row * info.chunk_shape[0];
     const std::int64_t first_column = chunk % chunks_a_row * info.chunk_shape[1];
     const std::int64_t columns = std::min(info.chunk_shape[1], info.shape[1] - first_column);
-    std::vector<Entry> found;
+    std::vector<Entry<Value>> found;
     for (std::int64_t row = std::max(first_row, rows.begin);
          row < std::min(first_row + info.chunk_shape[0], rows.end); ++row) {
-      const float* of_row = values.data() + (row - first_row) * info.chunk_shape[1];
+      const Value* of_row = values.data() + (row - first_row) * info.chunk_shape[1];
       for (std::int64_t c = 0; c < columns; ++c) {
         if (of_row[c] != 0) {
           found.push_back(
@@ -74,7 +76,15 @@ class DenseMatrix final : public SortedMatrix {
     return found;
   }
 
-  void add_rows(Range rows, Arena& arena, RowSorter& sorter) const override {
+  void add_rows(Range rows, Arena& arena, BasicRowSorter<float>& sorter) const override {
+    add_values(rows, arena, sorter);
+  }
+  void add_rows(Range rows, Arena& arena, BasicRowSorter<double>& sorter) const override {
+    add_values(rows, arena, sorter);
+  }
+
+  template <class Value>
+  void add_values(Range rows, Arena& arena, BasicRowSorter<Value>& sorter) const {
     const ArrayInfo& info = array_->info();
     if (info.shape[1] == 0) return;
     const std::int64_t chunks_a_row =
@@ -82,15 +92,15 @@ class DenseMatrix final : public SortedMatrix {
     const std::int64_t begin = rows.begin / info.chunk_shape[0] * chunks_a_row;
     const std::int64_t end = ((rows.end - 1) / info.chunk_shape[0] + 1) * chunks_a_row;
     const std::int64_t together = std::int64_t{2} * arena.threads();
-    std::vector<std::vector<Entry>> found(static_cast<std::size_t>(together));
+    std::vector<std::vector<Entry<Value>>> found(static_cast<std::size_t>(together));
     for (std::int64_t first = begin; first < end; first += together) {
       const std::int64_t count = std::min(together, end - first);
       arena.for_each(count, [&](std::int64_t i) {
-        found[static_cast<std::size_t>(i)] = nonzeros(first + i, rows);
+        found[static_cast<std::size_t>(i)] = nonzeros<Value>(first + i, rows);
       });
       // In the chunks' order, so that a row's columns rise.
       for (std::int64_t i = 0; i < count; ++i) {
-        for (const Entry& entry : found[static_cast<std::size_t>(i)]) {
+        for (const Entry<Value>& entry : found[static_cast<std::size_t>(i)]) {
           sorter.add(entry.row, entry.column, entry.value);
         }
       }

@@ -4,6 +4,7 @@
 
 #include <nlohmann/json.hpp>
 #include <stdexcept>
+#include <utility>
 
 #include "anndata/csc_matrix.hpp"
 #include "anndata/csr_matrix.hpp"
@@ -31,6 +32,27 @@ void MatrixSource::decode_row(const FetchedRows& /*fetched*/, std::int64_t /*row
                               std::span<std::int32_t> /*indices*/,
                               std::span<float> /*values*/) const {
   throw std::logic_error(location() + ": its rows are not packed one by one");
+}
+
+void MatrixSource::decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const {
+  if (!fits_float32(dtype())) {
+    throw input_error(
+        fmt::format("{}: values of type {} can't be copied from a matrix of this kind", location(),
+                    dtype_name(dtype())));
+  }
+  CsrChunk chunk;
+  decode(fetched, chunk);
+  out.first_row = chunk.first_row;
+  out.n_cols = chunk.n_cols;
+  out.indptr = std::move(chunk.indptr);
+  out.indices = std::move(chunk.indices);
+  out.values.assign(chunk.values.begin(), chunk.values.end());
+}
+
+RawVector<std::int32_t> MatrixSource::columns(Range rows) const {
+  CsrChunk chunk;
+  decode(fetch(rows), chunk);
+  return std::move(chunk.indices);
 }
 
 std::unique_ptr<MatrixSource> open_matrix(const Group& parent, const std::string& name) {

@@ -14,32 +14,46 @@ namespace {
 
 /// Buffers of all buckets together; also what may stay in memory for good.
 constexpr std::int64_t buffered_bytes = std::int64_t{32} << 20;
-/// Values in a bucket that is being put in order: 20 bytes each with their copy.
+/// Values in a bucket that is being put in order: 20 bytes each with their copy (double: 28).
 constexpr std::int64_t entries_of_bucket = std::int64_t{1} << 20;
 
-}  // namespace
-
-SortedRows::Part SortedRows::read(Range rows) const {
-  const std::int64_t begin = indptr_[static_cast<std::size_t>(rows.begin)];
-  const auto count = static_cast<std::size_t>(indptr_[static_cast<std::size_t>(rows.end)] - begin);
-  Part part;
-  part.columns.resize(count * sizeof(std::int32_t));
-  part.values.resize(count * sizeof(float));
-  if (columns_file_ != nullptr) {
-    columns_file_->read(begin * static_cast<std::int64_t>(sizeof(std::int32_t)), part.columns);
-    values_file_->read(begin * static_cast<std::int64_t>(sizeof(float)), part.values);
+/// Elements [range), from memory or, if there is one, the file.
+template <class T>
+RawVector<std::byte> read_part(Range range, const RawVector<T>& in_memory,
+                               const ScratchFile* file) {
+  constexpr auto width = static_cast<std::int64_t>(sizeof(T));
+  RawVector<std::byte> part(static_cast<std::size_t>(range.size() * width));
+  if (file != nullptr) {
+    file->read(range.begin * width, part);
   } else {
-    const auto first = static_cast<std::size_t>(begin);
-    const auto columns = std::as_bytes(std::span(columns_).subspan(first, count));
-    const auto values = std::as_bytes(std::span(values_).subspan(first, count));
-    std::copy(columns.begin(), columns.end(), part.columns.begin());
-    std::copy(values.begin(), values.end(), part.values.begin());
+    const auto from = std::as_bytes(std::span(in_memory).subspan(
+        static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size())));
+    std::copy(from.begin(), from.end(), part.begin());
   }
   return part;
 }
 
-RowSorter::RowSorter(std::int64_t n_rows, std::int64_t expected,
-                     std::filesystem::path scratch_folder)
+}  // namespace
+
+template <class Value>
+Range BasicSortedRows<Value>::elements(Range rows) const {
+  return {indptr_[static_cast<std::size_t>(rows.begin)],
+          indptr_[static_cast<std::size_t>(rows.end)]};
+}
+
+template <class Value>
+RawVector<std::byte> BasicSortedRows<Value>::read_columns(Range rows) const {
+  return read_part(elements(rows), columns_, columns_file_.get());
+}
+
+template <class Value>
+typename BasicSortedRows<Value>::Part BasicSortedRows<Value>::read(Range rows) const {
+  return {read_columns(rows), read_part(elements(rows), values_, values_file_.get())};
+}
+
+template <class Value>
+BasicRowSorter<Value>::BasicRowSorter(std::int64_t n_rows, std::int64_t expected,
+                                      std::filesystem::path scratch_folder)
     : n_rows_(n_rows),
       scratch_folder_(std::move(scratch_folder)),
       count_(static_cast<std::size_t>(n_rows) + 1, 0) {
@@ -56,9 +70,11 @@ RowSorter::RowSorter(std::int64_t n_rows, std::int64_t expected,
       buffered_bytes / static_cast<std::int64_t>(sizeof(Entry)) / n_buckets, least));
 }
 
-RowSorter::~RowSorter() = default;
+template <class Value>
+BasicRowSorter<Value>::~BasicRowSorter() = default;
 
-void RowSorter::flush(Bucket& bucket) {
+template <class Value>
+void BasicRowSorter<Value>::flush(Bucket& bucket) {
   if (file_ == nullptr) {
     if (scratch_folder_.empty()) {
       throw io_error(
@@ -71,7 +87,9 @@ void RowSorter::flush(Bucket& bucket) {
   bucket.entries.clear();
 }
 
-RawVector<RowSorter::Entry> RowSorter::gather(Bucket& bucket) const {
+template <class Value>
+RawVector<typename BasicRowSorter<Value>::Entry> BasicRowSorter<Value>::gather(
+    Bucket& bucket) const {
   const std::size_t flushed = bucket.offsets.size() * entries_in_memory_;
   RawVector<Entry> entries(flushed + bucket.entries.size());
   for (std::size_t i = 0; i < bucket.offsets.size(); ++i) {
@@ -84,8 +102,9 @@ RawVector<RowSorter::Entry> RowSorter::gather(Bucket& bucket) const {
   return entries;
 }
 
-SortedRows RowSorter::finish() {
-  SortedRows sorted;
+template <class Value>
+BasicSortedRows<Value> BasicRowSorter<Value>::finish() {
+  BasicSortedRows<Value> sorted;
   sorted.indptr_ = std::move(count_);
   std::partial_sum(sorted.indptr_.begin(), sorted.indptr_.end(), sorted.indptr_.begin());
   const bool in_memory = file_ == nullptr;
@@ -97,7 +116,7 @@ SortedRows RowSorter::finish() {
     sorted.values_file_ = std::make_unique<ScratchFile>(scratch_folder_);
   }
   RawVector<std::int32_t> columns;
-  RawVector<float> values;
+  RawVector<Value> values;
   std::vector<std::int64_t> next;
   for (std::size_t b = 0; b < buckets_.size(); ++b) {
     const std::int64_t first_row = static_cast<std::int64_t>(b) << bucket_shift_;
@@ -107,7 +126,7 @@ SortedRows RowSorter::finish() {
     const RawVector<Entry> entries = gather(buckets_[b]);
     next.assign(sorted.indptr_.begin() + first_row, sorted.indptr_.begin() + end_row);
     std::int32_t* to_columns = sorted.columns_.data() + (in_memory ? base : 0);
-    float* to_values = sorted.values_.data() + (in_memory ? base : 0);
+    Value* to_values = sorted.values_.data() + (in_memory ? base : 0);
     if (!in_memory) {
       columns.resize(entries.size());
       values.resize(entries.size());
@@ -128,5 +147,10 @@ SortedRows RowSorter::finish() {
   file_.reset();
   return sorted;
 }
+
+template class BasicSortedRows<float>;
+template class BasicSortedRows<double>;
+template class BasicRowSorter<float>;
+template class BasicRowSorter<double>;
 
 }  // namespace cellmill

@@ -12,8 +12,12 @@
 
 namespace cellmill {
 
+template <class Value>
+class BasicRowSorter;
+
 /// Rows of a matrix as CSR: in memory if they are few, else in nameless scratch files.
-class SortedRows {
+template <class Value>
+class BasicSortedRows {
  public:
   [[nodiscard]] std::int64_t n_rows() const {
     return static_cast<std::int64_t>(indptr_.size()) - 1;
@@ -25,35 +29,40 @@ class SortedRows {
   /// Thread-safe.
   struct Part {
     RawVector<std::byte> columns;  ///< int32
-    RawVector<std::byte> values;   ///< float32
+    RawVector<std::byte> values;   ///< of type Value
   };
   [[nodiscard]] Part read(Range rows) const;
+  [[nodiscard]] RawVector<std::byte> read_columns(Range rows) const;
 
  private:
-  friend class RowSorter;
+  friend class BasicRowSorter<Value>;
+  [[nodiscard]] Range elements(Range rows) const;
+
   std::vector<std::int64_t> indptr_{0};
   RawVector<std::int32_t> columns_;
-  RawVector<float> values_;
+  RawVector<Value> values_;
   std::unique_ptr<ScratchFile> columns_file_;  ///< null: in memory
   std::unique_ptr<ScratchFile> values_file_;
 };
 
 /// Sorts a stream of (row, column, value) by row in about 64 MiB, whatever its length: the way from
 /// columns, dense blocks or coordinates to rows. Values go to buckets of neighbouring rows on
-/// scratch; then each bucket is put in order in memory. Not thread-safe.
-class RowSorter {
+/// scratch; then each bucket is put in order in memory. Not thread-safe. For values of float or,
+/// where that does not hold them, double.
+template <class Value>
+class BasicRowSorter {
  public:
   /// \param n_rows rows are 0 … n_rows − 1
   /// \param expected about how many values come
   /// \param scratch_folder where files go once the values are too many for memory; empty: nowhere,
   /// then it is an error
-  RowSorter(std::int64_t n_rows, std::int64_t expected, std::filesystem::path scratch_folder);
-  ~RowSorter();
-  RowSorter(const RowSorter&) = delete;
-  RowSorter& operator=(const RowSorter&) = delete;
+  BasicRowSorter(std::int64_t n_rows, std::int64_t expected, std::filesystem::path scratch_folder);
+  ~BasicRowSorter();
+  BasicRowSorter(const BasicRowSorter&) = delete;
+  BasicRowSorter& operator=(const BasicRowSorter&) = delete;
 
   /// \throws Error(io) if the scratch disk is full
-  void add(std::int64_t row, std::int32_t column, float value) {
+  void add(std::int64_t row, std::int32_t column, Value value) {
     const auto at = static_cast<std::size_t>(row >> bucket_shift_);
     Bucket& bucket = buckets_[at];
     bucket.entries.push_back({static_cast<std::uint32_t>(row & bucket_mask_), column, value});
@@ -62,13 +71,13 @@ class RowSorter {
   }
 
   /// Each row's values in the order in which they came. Nothing can be added afterwards.
-  [[nodiscard]] SortedRows finish();
+  [[nodiscard]] BasicSortedRows<Value> finish();
 
  private:
   struct Entry {
     std::uint32_t row;  ///< in its bucket
     std::int32_t column;
-    float value;
+    Value value;
   };
   struct Bucket {
     RawVector<Entry> entries;
@@ -86,5 +95,8 @@ class RowSorter {
   std::vector<std::int64_t> count_;  ///< of each row, shifted by one
   std::unique_ptr<ScratchFile> file_;
 };
+
+using SortedRows = BasicSortedRows<float>;
+using RowSorter = BasicRowSorter<float>;
 
 }  // namespace cellmill

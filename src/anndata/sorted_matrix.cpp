@@ -28,26 +28,46 @@ std::shared_ptr<const SortedMatrix::Prepared> SortedMatrix::prepared(Range rows)
   return inside ? prepared_ : nullptr;
 }
 
+template <class Value>
+BasicSortedRows<Value> SortedMatrix::sort(Range rows, const std::filesystem::path& scratch_folder,
+                                          Arena& arena) const {
+  BasicRowSorter<Value> sorter(
+      rows.size(), static_cast<std::int64_t>(expected_row_nnz() * static_cast<double>(rows.size())),
+      scratch_folder);
+  if (!rows.empty()) add_rows(rows, arena, sorter);
+  return sorter.finish();
+}
+
 void SortedMatrix::prepare(Range rows, const std::filesystem::path& scratch_folder,
                            Arena& arena) const {
   expect_rows(rows);
   if (prepared(rows) != nullptr) return;
   auto made = std::make_shared<Prepared>();
   made->rows = rows;
-  RowSorter sorter(rows.size(),
-                   static_cast<std::int64_t>(expected_row_nnz() * static_cast<double>(rows.size())),
-                   scratch_folder);
-  if (!rows.empty()) add_rows(rows, arena, sorter);
-  made->sorted = sorter.finish();
+  if (fits_float32(dtype())) {
+    made->sorted = sort<float>(rows, scratch_folder, arena);
+  } else {
+    made->sorted = sort<double>(rows, scratch_folder, arena);
+  }
   const std::lock_guard lock(mutex_);
   prepared_ = std::move(made);
+}
+
+std::shared_ptr<const SortedMatrix::Prepared> SortedMatrix::prepared_now(Range rows) const {
+  if (auto ready = prepared(rows)) return ready;
+  // Whoever reads a few rows of a small file need not know; others prepare what they want first.
+  Arena alone(1);
+  prepare({0, n_rows_}, find_scratch_folder({}, 0), alone);
+  return prepared(rows);
 }
 
 std::vector<std::int64_t> SortedMatrix::indptr(Range rows) const {
   expect_rows(rows);
   std::vector<std::int64_t> offsets;
   if (const auto ready = prepared(rows)) {
-    const std::vector<std::int64_t>& all = ready->sorted.indptr();
+    const std::vector<std::int64_t>& all = std::visit(
+        [](const auto& sorted) -> const std::vector<std::int64_t>& { return sorted.indptr(); },
+        ready->sorted);
     offsets.assign(all.begin() + (rows.begin - ready->rows.begin),
                    all.begin() + (rows.end - ready->rows.begin) + 1);
     return offsets;
@@ -70,27 +90,26 @@ MatrixSource::Cost SortedMatrix::cost(Range rows, std::int64_t nnz) const {
 }
 
 FetchedRows SortedMatrix::fetch(Range rows) const {
-  auto ready = prepared(rows);
-  if (ready == nullptr) {
-    // Whoever reads a few rows of a small file need not know; others prepare what they want first.
-    Arena alone(1);
-    prepare({0, n_rows_}, find_scratch_folder({}, 0), alone);
-    ready = prepared(rows);
-  }
+  const auto ready = prepared_now(rows);
   const Range local{rows.begin - ready->rows.begin, rows.end - ready->rows.begin};
   FetchedRows fetched;
   fetched.rows = rows;
   fetched.indptr = indptr(rows);
   const Range stored{fetched.indptr.front(), fetched.indptr.back()};
-  SortedRows::Part part = ready->sorted.read(local);
   fetched.indices.range = stored;
   fetched.values.range = stored;
-  fetched.indices.chunks.emplace_back().bytes = std::move(part.columns);
-  fetched.values.chunks.emplace_back().bytes = std::move(part.values);
+  std::visit(
+      [&](const auto& sorted) {
+        auto part = sorted.read(local);
+        fetched.indices.chunks.emplace_back().bytes = std::move(part.columns);
+        fetched.values.chunks.emplace_back().bytes = std::move(part.values);
+      },
+      ready->sorted);
   return fetched;
 }
 
-void SortedMatrix::decode(const FetchedRows& fetched, CsrChunk& out) const {
+template <class Value>
+void SortedMatrix::decode_as(const FetchedRows& fetched, CsrRows<Value>& out) const {
   const auto nnz = static_cast<std::size_t>(fetched.values.range.size());
   out.first_row = fetched.rows.begin;
   out.n_cols = n_cols_;
@@ -100,12 +119,31 @@ void SortedMatrix::decode(const FetchedRows& fetched, CsrChunk& out) const {
   }
   out.indices.resize(nnz);
   out.values.resize(nnz);
-  if (nnz > 0) {
-    std::memcpy(out.indices.data(), fetched.indices.chunks.front().bytes.data(),
-                nnz * sizeof(std::int32_t));
-    std::memcpy(out.values.data(), fetched.values.chunks.front().bytes.data(), nnz * sizeof(float));
-  }
+  if (nnz == 0) return;
+  std::memcpy(out.indices.data(), fetched.indices.chunks.front().bytes.data(),
+              nnz * sizeof(std::int32_t));
+  const DType kept = fits_float32(dtype()) ? DType::float32 : DType::float64;
+  convert_elements<Value>(kept, fetched.values.chunks.front().bytes, out.values);
+}
+
+void SortedMatrix::decode(const FetchedRows& fetched, CsrChunk& out) const {
+  decode_as(fetched, out);
   with_context(location_, [&] { make_canonical(out); });
+}
+
+void SortedMatrix::decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const {
+  decode_as(fetched, out);
+  with_context(location_, [&] { check_exact(dtype(), out.values); });
+}
+
+RawVector<std::int32_t> SortedMatrix::columns(Range rows) const {
+  const auto ready = prepared_now(rows);
+  const Range local{rows.begin - ready->rows.begin, rows.end - ready->rows.begin};
+  const RawVector<std::byte> bytes =
+      std::visit([&](const auto& sorted) { return sorted.read_columns(local); }, ready->sorted);
+  RawVector<std::int32_t> columns(bytes.size() / sizeof(std::int32_t));
+  convert_elements<std::int32_t>(DType::int32, bytes, columns);
+  return columns;
 }
 
 std::int64_t estimate_stored_bytes(const Array& array) {

@@ -8,13 +8,13 @@
 #include <vector>
 
 #include "cellmill/analysis/hvg.hpp"
+#include "cellmill/anndata/gene_join.hpp"
 #include "cellmill/comm/communicator.hpp"
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/storage/output.hpp"
 
 namespace cellmill {
 
-enum class GeneJoin { inner, outer };
 enum class WriteX { none, counts, lognorm };
 
 /// Options of the main job; names and defaults as `cellmill run --help` has them.

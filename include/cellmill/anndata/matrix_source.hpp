@@ -12,6 +12,7 @@
 #include "cellmill/anndata/csr_chunk.hpp"
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/core/ranges.hpp"
+#include "cellmill/core/raw_vector.hpp"
 #include "cellmill/storage/array.hpp"
 #include "cellmill/storage/group.hpp"
 
@@ -112,6 +113,17 @@ class MatrixSource {
   /// \throws Error(input) for a column outside the matrix
   virtual void decode_row(const FetchedRows& fetched, std::int64_t row,
                           std::span<std::int32_t> indices, std::span<float> values) const;
+
+  // For copying
+  // ----------------------------------------------------------------------------------------------
+  /// The same with the numbers that the disk holds, which float32 need not, and rows as they are
+  /// stored: columns in any order, perhaps repeated. As many values as indptr says. (Here, for
+  /// matrices that are kept canonical and as float32.) \throws Error(input) also for a whole number
+  /// from 2^53 on, which float64 can't be trusted with
+  virtual void decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const;
+
+  /// Only the columns of `rows`, as stored: fetched and decoded in one, without the values.
+  [[nodiscard]] virtual RawVector<std::int32_t> columns(Range rows) const;
 };
 
 /// The matrix in `parent` under `name` ("X", "layers/counts", "raw/X").

@@ -30,6 +30,10 @@ enum class DType {
 [[nodiscard]] DType parse_dtype(const std::string& name);
 [[nodiscard]] bool is_integer(DType dtype);  ///< signed or unsigned; not bool
 [[nodiscard]] bool is_float(DType dtype);
+/// Whether float32 holds every number of this type.
+[[nodiscard]] bool fits_float32(DType dtype);
+/// The type that numpy gives to numbers of both types together. Not for strings.
+[[nodiscard]] DType promoted(DType a, DType b);
 
 template <class T>
 [[nodiscard]] constexpr DType dtype_of();
@@ -83,5 +87,8 @@ constexpr DType dtype_of<double>() {
 /// int64_t, float, double.
 template <class T>
 void convert_elements(DType dtype, std::span<const std::byte> from, std::span<T> to);
+
+/// The other way: `from` as elements of `dtype`, which must hold them.
+void convert_elements(std::span<const double> from, DType dtype, std::span<std::byte> to);
 
 }  // namespace cellmill

@@ -119,6 +119,46 @@ TEST_F(CsrMatrixTest, RowsOfEveryTypeComeBack) {
   }
 }
 
+TEST_F(CsrMatrixTest, StoredRowsComeAsTheyAreWithAllTheirBits) {
+  const Csr odd = {{2, 5}, {0, 3, 4}, {4, 1, 4, 0}, {16777217, 2, 3, 9007199254740991}};
+  const auto source = write(odd, {DType::int64});
+  CsrRows<double> rows;
+  source->decode_stored(source->fetch({0, 2}), rows);
+  EXPECT_THAT(rows.indptr, ElementsAre(0, 3, 4));
+  EXPECT_THAT(rows.indices, ElementsAre(4, 1, 4, 0));
+  EXPECT_THAT(rows.values, ElementsAre(16777217, 2, 3, 9007199254740991));
+  EXPECT_THAT(source->columns({0, 1}), ElementsAre(4, 1, 4));
+  EXPECT_THAT(source->columns({1, 2}), ElementsAre(0));
+}
+
+TEST_F(CsrMatrixTest, StoredRowsRefuseWhatTheyCannotHold) {
+  const auto message = [](const auto& call) -> std::string {
+    try {
+      call();
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "no error";
+  };
+  CsrRows<double> rows;
+  for (const std::int64_t value : {9007199254740992, -9007199254740993}) {
+    const auto large = write({{1, 5}, {0, 1}, {4}, {value}}, {DType::int64});
+    EXPECT_THAT(message([&] {
+                  large->decode_stored(large->fetch({0, 1}), rows);
+                }),
+                HasSubstr("X/data: a value of about"));
+  }
+  const auto outside = write({{2, 5}, {0, 1, 2}, {4, 5}, {1, 1}});
+  EXPECT_THAT(message([&] {
+                outside->decode_stored(outside->fetch({0, 2}), rows);
+              }),
+              HasSubstr("X/indices: row 1: column 5 found, expected 0 to 4"));
+  EXPECT_THAT(message([&] {
+                (void)outside->columns({1, 2});
+              }),
+              HasSubstr("row 1: column 5 found, expected 0 to 4"));
+}
+
 TEST_F(CsrMatrixTest, SomeRowsComeBackCountedFromNought) {
   const auto source = write(small);
   CsrChunk chunk = read(*source, {1, 3});

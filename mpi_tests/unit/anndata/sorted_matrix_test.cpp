@@ -104,7 +104,9 @@ class SortedMatrixTest : public testing::Test {
     return csc;
   }
 
-  std::unique_ptr<MatrixSource> write_csc(std::int64_t rows, std::int64_t cols, const Csc& csc) {
+  template <class Value = float>
+  std::unique_ptr<MatrixSource> write_csc(std::int64_t rows, std::int64_t cols, const Csc& csc,
+                                          const std::vector<Value>& data) {
     const auto path = next_path();
     {
       const auto root = open_zarr(path, OpenMode::create);
@@ -112,9 +114,12 @@ class SortedMatrixTest : public testing::Test {
       root->set_attributes("X", {{"encoding-type", "csc_matrix"}});
       write_array<std::int64_t>(*x, "indptr", csc.indptr);
       write_array<std::int32_t>(*x, "indices", csc.indices);
-      write_array<float>(*x, "data", csc.data);
+      write_array<Value>(*x, "data", data);
     }
     return open_matrix(*open_store(path), "X");
+  }
+  std::unique_ptr<MatrixSource> write_csc(std::int64_t rows, std::int64_t cols, const Csc& csc) {
+    return write_csc(rows, cols, csc, csc.data);
   }
 
   std::filesystem::path next_path() { return folder_.path() / ("m" + std::to_string(++next_)); }
@@ -158,6 +163,19 @@ TEST_F(SortedMatrixTest, ColumnsComeBackAsRows) {
   EXPECT_EQ(dense_rows(*source, {120, 130}), rows_of(table, {120, 130}));
   // Outside of what was prepared: then all rows are.
   EXPECT_EQ(dense_rows(*source, {0, 301}), rows_of(table, {0, 301}));
+}
+
+TEST_F(SortedMatrixTest, WideValuesKeepAllTheirBits) {
+  const std::vector<double> data{0.1, 1e300, -3, 16777217};
+  const auto source = write_csc(3, 2, {{0, 3, 4}, {2, 0, 2, 1}, {}}, data);
+  CsrRows<double> rows;
+  source->decode_stored(source->fetch({0, 3}), rows);
+  EXPECT_THAT(rows.indptr, ElementsAre(0, 1, 2, 4));
+  EXPECT_THAT(rows.indices, ElementsAre(0, 1, 0, 0));
+  EXPECT_THAT(rows.values, ElementsAre(1e300, 16777217, 0.1, -3));
+  EXPECT_THAT(source->columns({1, 3}), ElementsAre(1, 0, 0));
+  // As float32 they are what casts make of them.
+  EXPECT_EQ(dense_rows(*source, {2, 3}), (std::vector<float>{0.1F - 3.0F, 0}));
 }
 
 TEST_F(SortedMatrixTest, RepeatedEntriesOfAColumnAreAddedUp) {

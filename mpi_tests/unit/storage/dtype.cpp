@@ -66,5 +66,29 @@ TEST(ConvertElements, RefusesStringsAndOtherLengths) {
   EXPECT_NO_THROW(convert_elements<std::int32_t>(DType::int32, {}, out));
 }
 
+TEST(DType, PromotesAsNumpyDoes) {
+  EXPECT_EQ(promoted(DType::int32, DType::int32), DType::int32);
+  EXPECT_EQ(promoted(DType::boolean, DType::uint8), DType::uint8);
+  EXPECT_EQ(promoted(DType::int8, DType::uint8), DType::int16);
+  EXPECT_EQ(promoted(DType::uint32, DType::int16), DType::int64);
+  EXPECT_EQ(promoted(DType::int64, DType::uint32), DType::int64);
+  EXPECT_EQ(promoted(DType::uint64, DType::int8), DType::float64);
+  EXPECT_EQ(promoted(DType::float32, DType::uint16), DType::float32);
+  EXPECT_EQ(promoted(DType::float32, DType::int32), DType::float64);
+  EXPECT_EQ(promoted(DType::float64, DType::boolean), DType::float64);
+}
+
+TEST(DType, NumbersBecomeElementsOfAnyType) {
+  const std::vector<double> numbers{0, 1, 200};
+  for (const DType dtype :
+       {DType::uint8, DType::int16, DType::int64, DType::float32, DType::float64}) {
+    std::vector<std::byte> bytes(numbers.size() * dtype_size(dtype));
+    convert_elements(numbers, dtype, bytes);
+    std::vector<double> back(numbers.size());
+    convert_elements<double>(dtype, bytes, back);
+    EXPECT_EQ(back, numbers) << dtype_name(dtype);
+  }
+}
+
 }  // namespace
 }  // namespace cellmill

@@ -1,12 +1,10 @@
+#include "cellmill/anndata/column_join.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 #include <limits>
-#include <string_view>
 #include <unordered_map>
-
-#include "analysis/obs_output.hpp"
 
 namespace cellmill {
 namespace {
@@ -23,7 +21,7 @@ DType common_dtype(DType a, DType b) {
   return is_float(a) || is_float(b) ? DType::float64 : DType::int64;
 }
 
-/// The kind that holds what all plates have; pandas's choices where it has one.
+/// The kind that holds what all frames have; pandas's choices where it has one.
 ColumnInfo common_info(const std::string& name, const std::vector<const ColumnInfo*>& found,
                        bool some_missing) {
   ColumnInfo info = *found.front();
@@ -70,14 +68,14 @@ ColumnInfo common_info(const std::string& name, const std::vector<const ColumnIn
   return info;
 }
 
-/// Levels of all plates in order of appearance, and each plate's codes in terms of them.
-void join_levels(ObsColumn& column, const RunInputs& inputs) {
+/// Levels of all frames in order of appearance, and each frame's codes in terms of them.
+void join_levels(JoinedColumn& column, std::span<const DataFrame* const> frames) {
   std::unordered_map<std::string, std::int32_t> places;
   bool same = true;
-  for (std::size_t p = 0; p < inputs.plates.size(); ++p) {
+  for (std::size_t f = 0; f < frames.size(); ++f) {
     column.code_map.emplace_back();
-    if (column.in_plate[p] == 0) continue;
-    const Strings levels = inputs.plates[p].data->obs().levels(column.info.name);
+    if (column.in_frame[f] == 0) continue;
+    const Strings levels = frames[f]->levels(column.info.name);
     for (std::int64_t i = 0; i < levels.size(); ++i) {
       const auto [at, added] =
           places.emplace(std::string(levels[i]), static_cast<std::int32_t>(column.levels.size()));
@@ -87,7 +85,7 @@ void join_levels(ObsColumn& column, const RunInputs& inputs) {
     }
     same = same && levels.size() == column.levels.size();
   }
-  // An order between the levels of different plates is not known.
+  // An order between the levels of different frames is not known.
   column.info.ordered = column.info.ordered && same;
 }
 
@@ -115,28 +113,28 @@ std::size_t row_count(const ColumnRows& rows) {
 
 }  // namespace
 
-ObsColumn join_column(const std::string& name, const RunInputs& inputs) {
-  ObsColumn column;
+JoinedColumn join_column(const std::string& name, std::span<const DataFrame* const> frames) {
+  JoinedColumn column;
   std::vector<const ColumnInfo*> found;
-  for (const Plate& plate : inputs.plates) {
-    const bool has = plate.data->obs().has(name);
-    column.in_plate.push_back(has ? 1 : 0);
-    if (has) found.push_back(&plate.data->obs().column(name));
+  for (const DataFrame* frame : frames) {
+    const bool has = frame->has(name);
+    column.in_frame.push_back(has ? 1 : 0);
+    if (has) found.push_back(&frame->column(name));
   }
-  column.info = common_info(name, found, found.size() < inputs.plates.size());
+  column.info = common_info(name, found, found.size() < frames.size());
   if (column.info.kind == ColumnKind::categorical) {
-    join_levels(column, inputs);
+    join_levels(column, frames);
     return column;
   }
-  for (const Plate& plate : inputs.plates) {
-    const DataFrame& obs = plate.data->obs();
-    const bool categorical = obs.has(name) && obs.column(name).kind == ColumnKind::categorical;
-    column.plate_levels.push_back(categorical ? obs.levels(name) : Strings{});
+  for (const DataFrame* frame : frames) {
+    const bool categorical =
+        frame->has(name) && frame->column(name).kind == ColumnKind::categorical;
+    column.frame_levels.push_back(categorical ? frame->levels(name) : Strings{});
   }
   return column;
 }
 
-void append_rows(const ObsColumn& column, std::size_t plate, const ColumnInfo& from,
+void append_rows(const JoinedColumn& column, std::size_t frame, const ColumnInfo& from,
                  const ColumnRows& rows, const std::vector<bool>& keep, ColumnRows& to) {
   for (std::size_t i = 0; i < row_count(rows); ++i) {
     if (!keep[i]) continue;
@@ -145,14 +143,14 @@ void append_rows(const ObsColumn& column, std::size_t plate, const ColumnInfo& f
     switch (column.info.kind) {
       case ColumnKind::categorical:
         to.codes.push_back(
-            missing ? -1 : column.code_map[plate][static_cast<std::size_t>(rows.codes[i])]);
+            missing ? -1 : column.code_map[frame][static_cast<std::size_t>(rows.codes[i])]);
         break;
       case ColumnKind::string:
       case ColumnKind::nullable_string:
         if (missing) {
           to.strings.push_back("");
         } else if (!rows.codes.empty()) {
-          to.strings.push_back(column.plate_levels[plate][rows.codes[i]]);
+          to.strings.push_back(column.frame_levels[frame][rows.codes[i]]);
         } else if (!rows.strings.empty()) {
           to.strings.push_back(rows.strings[static_cast<std::int64_t>(i)]);
         } else {
@@ -171,7 +169,7 @@ void append_rows(const ObsColumn& column, std::size_t plate, const ColumnInfo& f
   }
 }
 
-void append_missing(const ObsColumn& column, std::int64_t count, ColumnRows& to) {
+void append_missing(const JoinedColumn& column, std::int64_t count, ColumnRows& to) {
   const auto n = static_cast<std::size_t>(count);
   if (has_mask(column.info)) to.missing.insert(to.missing.end(), n, true);
   switch (column.info.kind) {
