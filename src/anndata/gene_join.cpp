@@ -59,6 +59,17 @@ std::vector<std::int32_t> match_names(JoinedGenes& joined, const Strings& names,
   return of_source;
 }
 
+/// The names, and the new ones of those that have one.
+Strings renamed(Strings names, const GeneMap& gene_map) {
+  if (gene_map.empty()) return names;
+  Strings changed;
+  for (std::int64_t i = 0; i < names.size(); ++i) {
+    const auto found = gene_map.find(names[i]);
+    changed.push_back(found == gene_map.end() ? names[i] : std::string_view(found->second));
+  }
+  return changed;
+}
+
 JoinedGenes genes_of_one(const DataFrame& var, const Strings& names) {
   JoinedGenes joined;
   joined.warning = duplicate_warning(var, names, false);
@@ -96,13 +107,16 @@ Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_k
 }
 
 JoinedGenes join_genes(std::span<const DataFrame* const> vars,
-                       const std::optional<std::string>& gene_key) {
-  if (vars.size() == 1) return genes_of_one(*vars.front(), gene_names(*vars.front(), gene_key));
+                       const std::optional<std::string>& gene_key, const GeneMap& gene_map) {
+  const auto names_of = [&](const DataFrame& var) {
+    return renamed(gene_names(var, gene_key), gene_map);
+  };
+  if (vars.size() == 1) return genes_of_one(*vars.front(), names_of(*vars.front()));
   JoinedGenes joined;
   std::unordered_map<std::string, std::int32_t> places;
   Strings previous;  // names of the source before
   for (const DataFrame* var : vars) {
-    Strings names = gene_names(*var, gene_key);
+    Strings names = names_of(*var);
     if (!joined.place.empty() && names == previous) {
       // The plates of one experiment: nothing to look up.
       std::vector<std::int32_t> same = joined.place.back();

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -21,6 +23,9 @@ enum class GeneJoin { inner, outer };
 [[nodiscard]] Strings gene_names(const DataFrame& var, const std::optional<std::string>& gene_key);
 [[nodiscard]] Strings gene_names(const AnnData& data, const std::optional<std::string>& gene_key);
 
+/// New names of genes: what is not in it keeps its name.
+using GeneMap = std::map<std::string, std::string, std::less<>>;
+
 /// The genes of several sources, matched by name.
 struct JoinedGenes {
   std::vector<std::string> names;  ///< of all sources: the first one's order, then what others add
@@ -38,7 +43,8 @@ struct JoinedGenes {
 /// position, and names that repeat are only warned of.
 /// \throws Error(input) naming the source whose names repeat, where several must join
 [[nodiscard]] JoinedGenes join_genes(std::span<const DataFrame* const> vars,
-                                     const std::optional<std::string>& gene_key);
+                                     const std::optional<std::string>& gene_key,
+                                     const GeneMap& gene_map = {});
 [[nodiscard]] JoinedGenes join_genes(std::span<const AnnData* const> sources,
                                      const std::optional<std::string>& gene_key);
 
