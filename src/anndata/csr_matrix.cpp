@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "anndata/cached_vector.hpp"
-#include "anndata/csr_rows.hpp"
+#include "cellmill/anndata/csr_rows.hpp"
 #include "anndata/sparse_arrays.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"

@@ -1,4 +1,4 @@
-#include "anndata/csr_rows.hpp"
+#include "cellmill/anndata/csr_rows.hpp"
 
 #include <fmt/format.h>
 

@@ -6,7 +6,7 @@
 #include <cstring>
 #include <utility>
 
-#include "anndata/csr_rows.hpp"
+#include "cellmill/anndata/csr_rows.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 

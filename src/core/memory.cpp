@@ -43,6 +43,7 @@ void MemoryBudget::Reservation::shrink_to(std::int64_t bytes) {
 }
 
 MemoryBudget::Reservation MemoryBudget::wait_for(std::int64_t bytes) {
+  if (bytes == 0) return {};
   std::unique_lock lock(mutex_);
   const std::int64_t ticket = next_ticket_++;
   freed_.wait(

@@ -61,8 +61,7 @@ JoinedGenes Dataset::genes(const std::string& matrix) const {
 
 Dataset::Place Dataset::place(std::int64_t row) const {
   if (row < 0 || row >= n_obs()) {
-    throw input_error(
-        fmt::format("row {}: there are {} rows", grouped(row), grouped(n_obs())));
+    throw input_error(fmt::format("row {}: there are {} rows", grouped(row), grouped(n_obs())));
   }
   const auto after = std::upper_bound(first_row_.begin(), first_row_.end(), row);
   const auto source = static_cast<std::int32_t>(after - first_row_.begin()) - 1;
@@ -144,8 +143,7 @@ std::vector<std::int64_t> Dataset::select(const std::string& condition) const {
       const std::vector<bool> chosen = selection.evaluate(obs, block);
       for (std::size_t i = 0; i < chosen.size(); ++i) {
         if (chosen[i]) {
-          rows.push_back(rows_of_source(number).begin + block.begin +
-                         static_cast<std::int64_t>(i));
+          rows.push_back(rows_of_source(number).begin + block.begin + static_cast<std::int64_t>(i));
         }
       }
     });

@@ -76,8 +76,8 @@ void ObsValues::append_codes(std::span<const std::int32_t> codes) {
   const auto rows = static_cast<std::size_t>(size()) + codes.size();
   if (levels_.size() > std::numeric_limits<std::int16_t>::max() &&
       !std::holds_alternative<std::vector<std::int32_t>>(values_)) {
-    values_ =
-        std::visit([&](const auto& values) { return widened<std::int32_t>(values, rows); }, values_);
+    values_ = std::visit([&](const auto& values) { return widened<std::int32_t>(values, rows); },
+                         values_);
   } else if (levels_.size() > std::numeric_limits<std::int8_t>::max() &&
              std::holds_alternative<std::vector<std::int8_t>>(values_)) {
     values_ = widened<std::int16_t>(std::get<std::vector<std::int8_t>>(values_), rows);

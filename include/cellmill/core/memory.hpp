@@ -39,7 +39,8 @@ class MemoryBudget {
   };
 
   /// Waits, in order of arrival, until `bytes` are free. When nothing else is in flight the request
-  /// is granted whatever its size, so that a job with one oversized span still runs.
+  /// is granted whatever its size, so that a job with one oversized span still runs. Nothing is
+  /// waited for to get nothing.
   [[nodiscard]] Reservation wait_for(std::int64_t bytes);
 
   /// Reserves at once. \throws Error(input) that says what `purpose` needed and what is left, and

@@ -9,7 +9,7 @@
 #include <thread>
 #include <vector>
 
-#include "anndata/csr_rows.hpp"
+#include "cellmill/anndata/csr_rows.hpp"
 #include "cellmill/anndata/matrix_source.hpp"
 #include "cellmill/anndata/write.hpp"
 #include "cellmill/core/error.hpp"

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cellmill/train/batch.hpp"
+#include "cellmill/train/dataset.hpp"
+#include "cellmill/train/order.hpp"
+
+namespace cellmill {
+
+/// What is done to the counts of each cell, in this order.
+struct RowTransform {
+  std::optional<double> target_sum;  ///< scaled to this total, over all genes of the source
+  bool log1p = false;
+  [[nodiscard]] bool any() const { return target_sum.has_value() || log1p; }
+};
+
+/// What a batch holds, and what it may take to make it.
+struct ReadOptions {
+  std::vector<std::string> matrices = {"X"};  ///< "X", "layers/counts", "raw/X"
+  std::vector<std::string> obs;
+  std::vector<std::string> obsm;
+  BatchLayout layout = BatchLayout::csr;
+  GeneJoin join = GeneJoin::inner;
+  /// The genes, in this order, instead of those that the sources have; absent ones are zero.
+  std::optional<std::vector<std::string>> genes;
+  RowTransform transform;  ///< of the first matrix
+  int threads = 1;
+  std::int64_t memory = std::int64_t{4} << 30;  ///< for all buffers
+};
+
+/// What has been read so far.
+struct ReadCounts {
+  std::int64_t rows = 0;           ///< handed out
+  std::int64_t rows_read = 0;      ///< fetched, needed or not
+  std::int64_t bytes_fetched = 0;  ///< encoded
+};
+
+/// Hands out the batches of one of several readers (ranks, or workers of ranks), epoch after epoch.
+/// Windows are read and decoded ahead by threads of its own, while earlier ones are used. One
+/// thread at a time calls it.
+class Loader {
+ public:
+  struct Place {
+    std::int64_t epoch = 0;
+    std::int64_t first = 0;  ///< global batches of that epoch that were handed out before
+  };
+  struct Reader {
+    int index = 0;
+    int count = 1;
+  };
+
+  /// Opens the matrices; reads the columns of obs. \throws Error for what is not there or can't be
+  /// joined, and if a window can't fit the memory
+  Loader(std::shared_ptr<const Dataset> data, std::shared_ptr<const Order> order, Tail tail,
+         ReadOptions options, Reader reader);
+  ~Loader();
+  Loader(const Loader&) = delete;
+  Loader& operator=(const Loader&) = delete;
+
+  /// Names of the genes of the batches' first matrix.
+  [[nodiscard]] const std::vector<std::string>& genes() const;
+  /// Levels and kind of an obs column of the batches.
+  [[nodiscard]] const ObsValues& obs(std::size_t column) const;
+
+  /// The next batch comes from there; what was read ahead is dropped unless it is the same place.
+  void go_to(Place place);
+  /// The next batch; null at the end of an epoch, after which the following epoch begins.
+  /// \throws what reading threw; Error(stopped) after request_stop()
+  [[nodiscard]] std::shared_ptr<Batch> next();
+  /// Steps of a whole epoch, or of one from a place on.
+  [[nodiscard]] std::int64_t steps(std::int64_t first = 0) const;
+  [[nodiscard]] ReadCounts counts() const;
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Any rows in the order asked, as one batch: for map-style access.
+class RowGatherer {
+ public:
+  RowGatherer(std::shared_ptr<const Dataset> data, ReadOptions options);
+  ~RowGatherer();
+  RowGatherer(const RowGatherer&) = delete;
+  RowGatherer& operator=(const RowGatherer&) = delete;
+  [[nodiscard]] const std::vector<std::string>& genes() const;
+  [[nodiscard]] const ObsValues& obs(std::size_t column) const;
+  /// Rows may repeat. \throws Error(input) for a row that is not there
+  [[nodiscard]] std::shared_ptr<Batch> rows(std::span<const std::int64_t> rows);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace cellmill

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "cellmill/anndata/matrix_source.hpp"
+#include "cellmill/core/raw_vector.hpp"
+#include "cellmill/train/loader.hpp"
+
+namespace cellmill {
+
+// From a row as the disk holds it to a row of a batch. Bound by reading the row out of the cache
+// and writing 8 bytes a value.
+// ------------------------------------------------------------------------------------------------
+
+/// Columns and values of one row in memory, in the types of a batch.
+struct RowBuffers {
+  std::int32_t* columns = nullptr;
+  float* values = nullptr;
+};
+
+/// Converts a row into `out`, which has room for it. Rows that are not canonical are sorted,
+/// repeated columns added up. \returns the number of values. \throws Error(input) for a column
+/// outside [0, n_cols)
+std::int64_t copy_row(const StoredRow& row, std::int32_t n_cols, RowBuffers out);
+
+/// Keeps the columns that have a slot, as their slots, in place; sorted if `shuffles`.
+/// \returns the number that is left
+std::int64_t keep_slots(RowBuffers row, std::int64_t nnz, std::span<const std::int32_t> slots,
+                        bool shuffles);
+
+/// The transform's factor of a row whose values these are (all of them).
+[[nodiscard]] double row_factor(const RowTransform& transform, const float* values,
+                                std::int64_t nnz);
+void apply_transform(const RowTransform& transform, double factor, std::span<float> values);
+
+}  // namespace cellmill

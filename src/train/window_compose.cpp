@@ -1,0 +1,270 @@
+#include <algorithm>
+#include <cstring>
+#include <span>
+#include <utility>
+
+#include "train/window_reader.hpp"
+
+namespace cellmill {
+namespace {
+
+/// Room for one row of any source, kept by the thread.
+RowBuffers row_scratch(std::int64_t nnz) {
+  thread_local RawVector<std::int32_t> columns;
+  thread_local RawVector<float> values;
+  const auto room = static_cast<std::size_t>(nnz + PackedRows::slack);
+  if (columns.size() < room) {
+    columns.resize(room);
+    values.resize(room);
+  }
+  return {columns.data(), values.data()};
+}
+
+void scatter(RowBuffers row, std::int64_t nnz, std::span<float> dense) {
+  std::fill(dense.begin(), dense.end(), 0.0F);
+  for (std::int64_t i = 0; i < nnz; ++i) {
+    dense[static_cast<std::size_t>(row.columns[i])] = row.values[i];
+  }
+}
+
+std::span<float> dense_row(BatchMatrix& matrix, std::int64_t row) {
+  const auto columns = static_cast<std::size_t>(matrix.n_cols);
+  return std::span(matrix.dense).subspan(static_cast<std::size_t>(row) * columns, columns);
+}
+
+/// Runs `body` for the fetched rows that are wanted: (stored row, its targets).
+template <class Body>
+void for_wanted_rows(const WindowWork& work, const WindowWork::Read& read, std::int64_t first_row,
+                     const MatrixSource& source, const FetchedRows& fetched, Body&& body) {
+  auto target = work.targets.begin() + read.targets.begin;
+  const auto end = work.targets.begin() + read.targets.end;
+  source.visit_rows(fetched, [&](const StoredRow& row) {
+    const auto first = target;
+    while (target != end && target->row == first_row + row.row) ++target;
+    if (first != target) {
+      body(row, std::span<const WindowWork::Target>(first, target));
+    }
+  });
+}
+
+}  // namespace
+
+std::int64_t WindowReader::finish_row(std::size_t m, std::int32_t source, RowBuffers row,
+                                      std::int64_t nnz) const {
+  // The total is over all genes, also when few are kept.
+  const double factor = row_factor(transform(m), row.values, nnz);
+  const auto slots = matrices_[m]->slots(source);
+  if (!slots.empty()) nnz = keep_slots(row, nnz, slots, matrices_[m]->shuffles(source));
+  apply_transform(transform(m), factor, {row.values, static_cast<std::size_t>(nnz)});
+  return nnz;
+}
+
+void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r) const {
+  const WindowWork::Read& read = work.reads[r];
+  WindowWork::MatrixWork& of = work.matrices[m];
+  const MatrixSource& source = matrices_[m]->source(read.source);
+  const std::int64_t first_row = data_->rows_of_source(read.source).begin;
+  const bool dense = options_.layout == BatchLayout::dense;
+  for_wanted_rows(
+      work, read, first_row, source, of.fetched[r], [&](const StoredRow& row, auto targets) {
+        RowBuffers first{};  // where the row was decoded
+        std::int64_t nnz = 0;
+        for (const WindowWork::Target& target : targets) {
+          const std::int64_t in_window = target.place / work.window.batch_size;
+          const std::int64_t in_batch = target.place % work.window.batch_size;
+          const auto wanted = std::lower_bound(
+              work.wanted.begin(), work.wanted.end(), in_window,
+              [](const WantedBatch& a, std::int64_t b) { return a.in_window < b; });
+          BatchMatrix& out =
+              work.batches[static_cast<std::size_t>(wanted - work.wanted.begin())]->matrices[m];
+          if (dense) {
+            if (first.columns == nullptr) {
+              first = row_scratch(row.nnz);
+              nnz = finish_row(m, read.source, first, copy_row(row, source.n_cols(), first));
+            }
+            scatter(first, nnz, dense_row(out, in_batch));
+            continue;
+          }
+          const auto at = static_cast<std::size_t>(out.indptr[static_cast<std::size_t>(in_batch)]);
+          const RowBuffers to{out.indices.data() + at, out.values.data() + at};
+          if (first.columns == nullptr) {
+            first = to;
+            nnz = finish_row(m, read.source, to, copy_row(row, source.n_cols(), to));
+          } else {
+            std::copy_n(first.columns, nnz, to.columns);
+            std::copy_n(first.values, nnz, to.values);
+          }
+          of.nnz[static_cast<std::size_t>(target.place)] = static_cast<std::int32_t>(nnz);
+        }
+      });
+}
+
+void WindowReader::decode_staged(WindowWork& work, std::size_t m, std::size_t r) const {
+  const WindowWork::Read& read = work.reads[r];
+  WindowWork::MatrixWork& of = work.matrices[m];
+  const MatrixSource& source = matrices_[m]->source(read.source);
+  const std::int64_t first_row = data_->rows_of_source(read.source).begin;
+  WindowWork::MatrixWork::Staged& staged = of.staged[r];
+  for_wanted_rows(
+      work, read, first_row, source, of.fetched[r], [&](const StoredRow& row, auto targets) {
+        const RowBuffers scratch = row_scratch(row.nnz);
+        const std::int64_t nnz =
+            finish_row(m, read.source, scratch, copy_row(row, source.n_cols(), scratch));
+        const auto at = static_cast<std::int64_t>(staged.columns.size());
+        staged.columns.insert(staged.columns.end(), scratch.columns, scratch.columns + nnz);
+        staged.values.insert(staged.values.end(), scratch.values, scratch.values + nnz);
+        for (const WindowWork::Target& target : targets) {
+          const auto place = static_cast<std::size_t>(target.place);
+          of.nnz[place] = static_cast<std::int32_t>(nnz);
+          of.staged_at[place] = at;
+        }
+      });
+}
+
+void WindowReader::compose_staged(WindowWork& work, std::size_t wanted, std::size_t m,
+                                  BatchMatrix& out) const {
+  const WindowWork::MatrixWork& of = work.matrices[m];
+  make_offsets(work, wanted, m, out);
+  make_room(out.indices, static_cast<std::size_t>(out.nnz()));
+  make_room(out.values, static_cast<std::size_t>(out.nnz()));
+  const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
+  for (std::size_t row = 0; row + 1 < out.indptr.size(); ++row) {
+    const auto place = static_cast<std::size_t>(begin) + row;
+    const std::int32_t read = work.read_of_place[place];
+    if (read < 0) continue;
+    const auto& staged = of.staged[static_cast<std::size_t>(read)];
+    std::copy_n(staged.columns.begin() + of.staged_at[place], of.nnz[place],
+                out.indices.begin() + out.indptr[row]);
+    std::copy_n(staged.values.begin() + of.staged_at[place], of.nnz[place],
+                out.values.begin() + out.indptr[row]);
+  }
+}
+
+void WindowReader::compose_direct(WindowWork& work, std::size_t wanted, std::size_t m,
+                                  BatchMatrix& out) const {
+  const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
+  const std::size_t rows = out.indptr.size() - 1;
+  if (options_.layout == BatchLayout::dense) {
+    for (std::size_t row = 0; row < rows; ++row) {
+      if (work.read_of_place[static_cast<std::size_t>(begin) + row] >= 0) continue;
+      const std::span<float> empty = dense_row(out, static_cast<std::int64_t>(row));
+      std::fill(empty.begin(), empty.end(), 0.0F);
+    }
+    return;
+  }
+  // Where repeated columns were added up, rows have become shorter than their room.
+  const WindowWork::MatrixWork& of = work.matrices[m];
+  std::int32_t to = 0;
+  std::int32_t from = 0;
+  for (std::size_t row = 0; row < rows; ++row) {
+    const std::int32_t nnz = of.nnz[static_cast<std::size_t>(begin) + row];
+    if (to != from) {
+      std::memmove(out.indices.data() + to, out.indices.data() + from,
+                   static_cast<std::size_t>(nnz) * sizeof(std::int32_t));
+      std::memmove(out.values.data() + to, out.values.data() + from,
+                   static_cast<std::size_t>(nnz) * sizeof(float));
+    }
+    from = out.indptr[row + 1];
+    to += nnz;
+    out.indptr[row + 1] = to;
+  }
+}
+
+void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::size_t m,
+                                  BatchMatrix& out) const {
+  const JoinedMatrix& matrix = *matrices_[m];
+  const WindowWork::MatrixWork& of = work.matrices[m];
+  const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
+  make_offsets(work, wanted, m, out);  // as stored: upper bounds where genes are chosen
+  const auto rows = static_cast<std::int64_t>(out.indptr.size()) - 1;
+  const bool dense = options_.layout == BatchLayout::dense;
+  if (dense) {
+    make_room(out.dense, static_cast<std::size_t>(rows) * static_cast<std::size_t>(out.n_cols));
+  } else {
+    const auto room = static_cast<std::size_t>(out.nnz() + PackedRows::slack);
+    make_room(out.indices, room);
+    make_room(out.values, room);
+  }
+  std::int32_t end = 0;
+  for (std::int64_t row = 0; row < rows; ++row) {
+    const auto place = static_cast<std::size_t>(begin + row);
+    const std::int32_t r = work.read_of_place[place];
+    const std::int64_t stored = of.nnz[place];
+    const auto at = static_cast<std::size_t>(end);
+    const RowBuffers to =
+        dense ? row_scratch(stored) : RowBuffers{out.indices.data() + at, out.values.data() + at};
+    std::int64_t nnz = 0;
+    if (r >= 0) {
+      const WindowWork::Read& read = work.reads[static_cast<std::size_t>(r)];
+      const auto room = static_cast<std::size_t>(stored + PackedRows::slack);
+      matrix.source(read.source)
+          .decode_row(of.fetched[static_cast<std::size_t>(r)],
+                      work.window.rows[place] - data_->rows_of_source(read.source).begin,
+                      {to.columns, room}, {to.values, room});
+      nnz = finish_row(m, read.source, to, stored);
+    }
+    if (dense) scatter(to, nnz, dense_row(out, row));
+    // Rows are decoded one after the other, so what a row overwrites behind it is written next.
+    end += static_cast<std::int32_t>(nnz);
+    out.indptr[static_cast<std::size_t>(row) + 1] = end;
+  }
+}
+
+void WindowReader::compose_obsm(WindowWork& work, std::size_t wanted, Batch& batch) const {
+  const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
+  for (std::size_t k = 0; k < obsm_.size(); ++k) {
+    const auto columns = static_cast<std::size_t>(obsm_columns_[k]);
+    make_room(batch.obsm[k], batch.rows.size() * columns);
+    for (std::size_t row = 0; row < batch.rows.size(); ++row) {
+      float* const to = batch.obsm[k].data() + row * columns;
+      const std::int32_t r = work.read_of_place[static_cast<std::size_t>(begin) + row];
+      if (r < 0) {
+        std::fill_n(to, columns, 0.0F);
+        continue;
+      }
+      const WindowWork::Read& read = work.reads[static_cast<std::size_t>(r)];
+      const std::int64_t in_read =
+          batch.rows[row] - data_->rows_of_source(read.source).begin - read.rows.begin;
+      std::copy_n(work.obsm[k][static_cast<std::size_t>(r)].data() +
+                      static_cast<std::size_t>(in_read) * columns,
+                  columns, to);
+    }
+  }
+}
+
+std::shared_ptr<Batch> WindowReader::compose(WindowWork& work, std::size_t wanted) const {
+  std::shared_ptr<Batch> batch = std::move(work.batches[wanted]);
+  const Window& window = work.window;
+  const auto first = window.rows.begin() + work.wanted[wanted].in_window * window.batch_size;
+  const auto left = window.rows.end() - first;
+  batch->rows.assign(first, first + std::min<std::int64_t>(window.batch_size, left));
+  batch->global_batch = work.wanted[wanted].global_batch;
+  for (std::size_t m = 0; m < matrices_.size(); ++m) {
+    BatchMatrix& out = batch->matrices[m];
+    out.n_cols = matrices_[m]->n_cols();
+    if (stays_packed(m)) {
+      compose_packed(work, wanted, m, out);
+    } else if (goes_direct(m)) {
+      compose_direct(work, wanted, m, out);
+    } else {
+      compose_staged(work, wanted, m, out);
+    }
+  }
+  compose_obsm(work, wanted, *batch);
+  for (std::size_t c = 0; c < obs_.size(); ++c) {
+    Batch::Column& column = batch->obs[c];
+    if (obs_[c]->kind() == ObsValues::Kind::numbers) {
+      column.integers.clear();
+      column.numbers.resize(batch->rows.size());
+      obs_[c]->gather(batch->rows, column.numbers);
+    } else {
+      column.numbers.clear();
+      column.integers.resize(batch->rows.size());
+      obs_[c]->gather(batch->rows, column.integers);
+    }
+  }
+  rows_handed_out_ += batch->n_rows();
+  return batch;
+}
+
+}  // namespace cellmill

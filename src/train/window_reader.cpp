@@ -1,0 +1,242 @@
+#include "train/window_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <utility>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+
+namespace cellmill {
+namespace {
+
+constexpr std::int64_t bytes_a_value = sizeof(std::int32_t) + sizeof(float);
+/// Rows that are read though nobody wants them, rather than to begin another read.
+constexpr std::int64_t most_gap = 8;
+/// Rows of one read: their decoded values should fit the cache.
+constexpr std::int64_t most_rows = 128;
+
+}  // namespace
+
+WindowReader::WindowReader(std::shared_ptr<const Dataset> data, ReadOptions options, Arena& arena,
+                           std::size_t pooled_batches)
+    : data_(std::move(data)),
+      options_(std::move(options)),
+      pool_(std::make_shared<BatchPool>(pooled_batches)) {
+  if (options_.matrices.empty()) throw usage_error("no matrix to read; expected X or a layer");
+  for (const std::string& name : options_.matrices) {
+    matrices_.push_back(std::make_unique<JoinedMatrix>(*data_, name, options_, arena));
+  }
+  for (const std::string& column : options_.obs) obs_.push_back(data_->obs(column));
+  for (const std::string& name : options_.obsm) {
+    auto& arrays = obsm_.emplace_back();
+    std::int64_t columns = -1;
+    for (std::int32_t number = 0; number < data_->n_sources(); ++number) {
+      const AnnData& source = data_->source(number);
+      arrays.push_back(source.root().array("obsm/" + name));
+      const ArrayInfo& info = arrays.back()->info();
+      if (info.shape.size() != 2 || info.shape[0] != source.n_obs() ||
+          (columns >= 0 && info.shape[1] != columns)) {
+        throw input_error(fmt::format("{}: expected {} rows of {} numbers", info.location,
+                                      grouped(source.n_obs()),
+                                      columns < 0 ? std::string("some") : grouped(columns)));
+      }
+      columns = info.shape[1];
+    }
+    obsm_columns_.push_back(std::max<std::int64_t>(columns, 0));
+  }
+}
+
+const RowTransform& WindowReader::transform(std::size_t m) const {
+  static const RowTransform none;
+  return m == 0 ? options_.transform : none;
+}
+
+std::int64_t WindowReader::standing_bytes() const {
+  std::int64_t bytes = 0;
+  for (const auto& matrix : matrices_) bytes += matrix->standing_bytes();
+  for (const auto& column : obs_) bytes += column->bytes();
+  return bytes;
+}
+
+ReadCounts WindowReader::counts() const { return {rows_handed_out_, rows_read_, bytes_fetched_}; }
+
+std::int64_t WindowReader::nnz_of(std::size_t m, std::int64_t row) const {
+  const Dataset::Place at = data_->place(row);
+  return matrices_[m]->offsets(at.source).nnz(at.row);
+}
+
+std::shared_ptr<WindowWork> WindowReader::plan(Window window,
+                                               std::vector<WantedBatch> wanted) const {
+  auto work = std::make_shared<WindowWork>();
+  work->window = std::move(window);
+  work->wanted = std::move(wanted);
+  const std::vector<std::int64_t>& rows = work->window.rows;
+  work->read_of_place.assign(rows.size(), -1);
+  for (const WantedBatch& batch : work->wanted) {
+    const std::int64_t begin = batch.in_window * work->window.batch_size;
+    const std::int64_t end =
+        std::min(begin + work->window.batch_size, static_cast<std::int64_t>(rows.size()));
+    for (std::int64_t place = begin; place < end; ++place) {
+      const std::int64_t row = rows[static_cast<std::size_t>(place)];
+      if (row >= 0) work->targets.push_back({row, static_cast<std::int32_t>(place)});
+    }
+  }
+  std::sort(work->targets.begin(), work->targets.end(), [](const auto& a, const auto& b) {
+    return a.row != b.row ? a.row < b.row : a.place < b.place;
+  });
+
+  Range source_rows;  // of the source that the last read is of
+  for (std::size_t i = 0; i < work->targets.size(); ++i) {
+    const WindowWork::Target& target = work->targets[i];
+    const bool same_source = target.row < source_rows.end;
+    if (!work->reads.empty() && same_source) {
+      WindowWork::Read& last = work->reads.back();
+      const std::int64_t row = target.row - source_rows.begin;
+      if (row - last.rows.end < most_gap && row - last.rows.begin < most_rows) {
+        last.rows.end = row + 1;
+        last.targets.end = static_cast<std::int64_t>(i) + 1;
+        work->read_of_place[static_cast<std::size_t>(target.place)] =
+            static_cast<std::int32_t>(work->reads.size()) - 1;
+        continue;
+      }
+    }
+    const Dataset::Place at = data_->place(target.row);
+    source_rows = data_->rows_of_source(at.source);
+    work->read_of_place[static_cast<std::size_t>(target.place)] =
+        static_cast<std::int32_t>(work->reads.size());
+    work->reads.push_back({at.source,
+                           {at.row, at.row + 1},
+                           {static_cast<std::int64_t>(i), static_cast<std::int64_t>(i) + 1}});
+  }
+  return work;
+}
+
+std::int64_t WindowReader::cost(const WindowWork& work) const {
+  std::int64_t bytes = 0;
+  for (std::size_t m = 0; m < matrices_.size(); ++m) {
+    std::int64_t nnz = 0;
+    for (const WindowWork::Read& read : work.reads) {
+      const std::vector<std::int64_t> offsets =
+          matrices_[m]->offsets(read.source).offsets(read.rows);
+      nnz += offsets.back() - offsets.front();
+    }
+    // Fetched chunks hold a little more than these rows.
+    constexpr double slack = 1.1;
+    bytes += static_cast<std::int64_t>(slack * static_cast<double>(nnz) *
+                                       matrices_[m]->encoded_bytes_per_nonzero());
+    if (options_.layout == BatchLayout::dense) {
+      bytes +=
+          static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * matrices_[m]->n_cols();
+    } else if (!stays_packed(m)) {
+      // Once in the batches; where genes are chosen, what is left waits beside them first.
+      bytes += nnz * bytes_a_value;
+    }
+  }
+  for (const std::int64_t columns : obsm_columns_) {
+    bytes += 2 * static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * columns;
+  }
+  return bytes;
+}
+
+void WindowReader::make_offsets(const WindowWork& work, std::size_t wanted, std::size_t m,
+                                BatchMatrix& out) const {
+  const Window& window = work.window;
+  const std::int64_t begin = work.wanted[wanted].in_window * window.batch_size;
+  const std::int64_t end =
+      std::min(begin + window.batch_size, static_cast<std::int64_t>(window.rows.size()));
+  out.indptr.resize(static_cast<std::size_t>(end - begin) + 1);
+  std::int64_t offset = 0;
+  out.indptr[0] = 0;
+  for (std::int64_t place = begin; place < end; ++place) {
+    offset += work.matrices[m].nnz[static_cast<std::size_t>(place)];
+    if (offset > std::numeric_limits<std::int32_t>::max()) {
+      throw input_error("a batch has more than 2^31 − 1 values; make batch_size smaller");
+    }
+    out.indptr[static_cast<std::size_t>(place - begin) + 1] = static_cast<std::int32_t>(offset);
+  }
+}
+
+void WindowReader::begin(WindowWork& work) const {
+  const std::size_t places = work.window.rows.size();
+  work.matrices.resize(matrices_.size());
+  work.obsm.resize(obsm_.size());
+  for (auto& rows : work.obsm) rows.resize(work.reads.size());
+  work.batches.resize(work.wanted.size());
+  for (auto& batch : work.batches) {
+    batch = pool_->take();
+    batch->matrices.resize(matrices_.size());
+    batch->obsm.resize(obsm_.size());
+    batch->obs.resize(obs_.size());
+  }
+  for (std::size_t m = 0; m < matrices_.size(); ++m) {
+    WindowWork::MatrixWork& of = work.matrices[m];
+    of.fetched.resize(work.reads.size());
+    of.nnz.assign(places, 0);
+    for (const WindowWork::Target& target : work.targets) {
+      of.nnz[static_cast<std::size_t>(target.place)] =
+          static_cast<std::int32_t>(nnz_of(m, target.row));
+    }
+    if (!stays_packed(m) && !goes_direct(m)) {
+      of.staged.resize(work.reads.size());
+      of.staged_at.assign(places, 0);
+    }
+    if (!goes_direct(m)) continue;
+    for (std::size_t b = 0; b < work.wanted.size(); ++b) {
+      BatchMatrix& out = work.batches[b]->matrices[m];
+      make_offsets(work, b, m, out);
+      if (options_.layout == BatchLayout::dense) {
+        out.n_cols = matrices_[m]->n_cols();
+        make_room(out.dense,
+                  (out.indptr.size() - 1) * static_cast<std::size_t>(matrices_[m]->n_cols()));
+      } else {
+        make_room(out.indices, static_cast<std::size_t>(out.nnz()));
+        make_room(out.values, static_cast<std::size_t>(out.nnz()));
+      }
+    }
+  }
+}
+
+void WindowReader::fetch(WindowWork& work, Range reads) const {
+  for (std::int64_t r = reads.begin; r < reads.end; ++r) {
+    const auto at = static_cast<std::size_t>(r);
+    const WindowWork::Read& read = work.reads[at];
+    for (std::size_t m = 0; m < matrices_.size(); ++m) {
+      const JoinedMatrix& matrix = *matrices_[m];
+      FetchedRows& fetched = work.matrices[m].fetched[at];
+      fetched = matrix.source(read.source)
+                    .fetch(read.rows, matrix.offsets(read.source).offsets(read.rows));
+      bytes_fetched_ += fetched.encoded_bytes();
+    }
+    for (std::size_t k = 0; k < obsm_.size(); ++k) {
+      const std::vector<float> rows =
+          read_rows<float>(*obsm_[k][static_cast<std::size_t>(read.source)], read.rows);
+      work.obsm[k][at].assign(rows.begin(), rows.end());
+    }
+    rows_read_ += read.rows.size();
+  }
+}
+
+void WindowReader::decode(WindowWork& work, Range reads) const {
+  for (std::int64_t r = reads.begin; r < reads.end; ++r) {
+    const auto read = static_cast<std::size_t>(r);
+    for (std::size_t m = 0; m < matrices_.size(); ++m) {
+      FetchedRows& fetched = work.matrices[m].fetched[read];
+      if (stays_packed(m)) {
+        matrices_[m]->source(work.reads[read].source).verify_packed(fetched);
+        continue;
+      }
+      if (goes_direct(m)) {
+        decode_direct(work, m, read);
+      } else {
+        decode_staged(work, m, read);
+      }
+      fetched = {};
+    }
+  }
+}
+
+}  // namespace cellmill

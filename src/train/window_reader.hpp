@@ -1,0 +1,80 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "cellmill/core/parallel.hpp"
+#include "cellmill/storage/array.hpp"
+#include "cellmill/train/dataset.hpp"
+#include "cellmill/train/loader.hpp"
+#include "train/batch_pool.hpp"
+#include "train/joined_matrix.hpp"
+#include "train/row_copy.hpp"
+#include "train/window_work.hpp"
+
+namespace cellmill {
+
+/// Makes the batches of a window, in stages that run apart: plan; for each part fetch (I/O) and
+/// decode (tasks); when all parts are decoded, compose (tasks) each batch. Rows are decoded once
+/// and written once, into their place in their batch; where they lose values on the way (chosen
+/// genes) they wait in a buffer until the batch's offsets are known. Packed rows stay encoded until
+/// their batch is composed. Thread-safe but for one window's plan.
+class WindowReader {
+ public:
+  WindowReader(std::shared_ptr<const Dataset> data, ReadOptions options, Arena& arena,
+               std::size_t pooled_batches);
+
+  [[nodiscard]] const JoinedMatrix& matrix(std::size_t number) const { return *matrices_[number]; }
+  [[nodiscard]] const ObsValues& obs(std::size_t column) const { return *obs_[column]; }
+  /// Memory that is held as long as this.
+  [[nodiscard]] std::int64_t standing_bytes() const;
+  [[nodiscard]] ReadCounts counts() const;
+
+  /// What to read for the wanted batches of a window.
+  [[nodiscard]] std::shared_ptr<WindowWork> plan(Window window,
+                                                 std::vector<WantedBatch> wanted) const;
+  /// Most bytes that it takes until its batches are handed out.
+  [[nodiscard]] std::int64_t cost(const WindowWork& work) const;
+  /// Makes room in batches whose rows are decoded straight into them; before fetch and decode.
+  void begin(WindowWork& work) const;
+  /// Reads [reads) of the window.
+  void fetch(WindowWork& work, Range reads) const;
+  void decode(WindowWork& work, Range reads) const;
+  /// One of the wanted batches; after all reads were decoded.
+  [[nodiscard]] std::shared_ptr<Batch> compose(WindowWork& work, std::size_t wanted) const;
+
+ private:
+  [[nodiscard]] bool stays_packed(std::size_t m) const { return matrices_[m]->packed(); }
+  [[nodiscard]] bool goes_direct(std::size_t m) const {
+    return !stays_packed(m) && (options_.layout == BatchLayout::dense || matrices_[m]->keeps_all());
+  }
+  [[nodiscard]] const RowTransform& transform(std::size_t m) const;
+  [[nodiscard]] std::int64_t nnz_of(std::size_t m, std::int64_t row) const;
+  void make_offsets(const WindowWork& work, std::size_t wanted, std::size_t m,
+                    BatchMatrix& out) const;
+  void decode_direct(WindowWork& work, std::size_t m, std::size_t read) const;
+  void decode_staged(WindowWork& work, std::size_t m, std::size_t read) const;
+  void compose_packed(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out) const;
+  void compose_staged(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out) const;
+  void compose_direct(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out) const;
+  void compose_obsm(WindowWork& work, std::size_t wanted, Batch& batch) const;
+  /// A decoded row through slots and transform; \returns what is left of it.
+  std::int64_t finish_row(std::size_t m, std::int32_t source, RowBuffers row,
+                          std::int64_t nnz) const;
+
+  std::shared_ptr<const Dataset> data_;
+  ReadOptions options_;
+  std::vector<std::unique_ptr<JoinedMatrix>> matrices_;
+  std::vector<std::shared_ptr<const ObsValues>> obs_;
+  std::vector<std::vector<std::unique_ptr<Array>>> obsm_;  ///< of each, of each source
+  std::vector<std::int64_t> obsm_columns_;
+  std::shared_ptr<BatchPool> pool_;
+  mutable std::atomic<std::int64_t> rows_handed_out_{0};
+  mutable std::atomic<std::int64_t> rows_read_{0};
+  mutable std::atomic<std::int64_t> bytes_fetched_{0};
+};
+
+}  // namespace cellmill
