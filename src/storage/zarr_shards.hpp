@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "cellmill/core/ranges.hpp"
+#include "cellmill/core/recent.hpp"
 #include "storage/byte_store.hpp"
-#include "storage/recent.hpp"
 #include "storage/zarr_metadata.hpp"
 
 namespace cellmill {

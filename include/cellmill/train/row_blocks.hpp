@@ -27,7 +27,23 @@ class RowBlocks {
   /// Positions, in the sequence of all rows in use, of a block's rows.
   [[nodiscard]] Range block(std::int64_t number) const;
   /// The row at a position of that sequence.
-  [[nodiscard]] std::int64_t row(std::int64_t position) const;
+  [[nodiscard]] std::int64_t row(std::int64_t position) const {
+    return chosen_ ? (*chosen_)[static_cast<std::size_t>(position)] : position;
+  }
+  /// Rows of a whole block; most blocks have as many.
+  [[nodiscard]] std::int64_t block_rows() const { return block_rows_; }
+  /// Numbers of the blocks with fewer rows, rising.
+  [[nodiscard]] std::vector<std::int64_t> short_blocks() const;
+  /// Of the rows in use: the same for the same rows.
+  [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+
+ private:
+  std::int64_t block_rows_;
+  std::vector<std::int64_t> first_row_;    ///< of each source, and the end
+  std::vector<std::int64_t> first_block_;  ///< of each source, and the end; no choice
+  std::optional<std::vector<std::int64_t>> chosen_;
+  std::vector<std::int64_t> begins_;  ///< of each block in `chosen_`, and the end
+  std::uint64_t fingerprint_ = 0;
 };
 
 }  // namespace cellmill
