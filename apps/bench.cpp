@@ -9,6 +9,7 @@
 
 #include "cellmill/anndata/paths.hpp"
 #include "cellmill/bench/limits.hpp"
+#include "cellmill/bench/loader.hpp"
 #include "cellmill/bench/pipeline.hpp"
 #include "cellmill/bench/read.hpp"
 #include "cellmill/comm/pulse.hpp"
@@ -57,28 +58,39 @@ class BenchCommand : public Command {
         "run.\n"
         "read: reading all of X against decoding the same chunks out of memory, and against h5py "
         "or "
-        "zarr-python\nwhere `python3` (--python) has them.");
-    app.add_option("what", what_, "limits, read or pipeline")
+        "zarr-python\nwhere `python3` (--python) has them.\n"
+        "loader: shuffled batches for training, with nobody training.");
+    app.add_option("what", what_, "limits, read, pipeline or loader")
         ->required()
-        ->check(CLI::IsMember({"limits", "read", "pipeline"}));
+        ->check(CLI::IsMember({"limits", "read", "pipeline", "loader"}));
     app.add_option("plates", plates_,
-                   "read, pipeline: plates to run on [4 x 20,000 simulated cells]")
+                   "read, pipeline, loader: plates to run on [4 x 20,000 simulated cells]")
         ->option_text("PLATE...");
     app.add_option("--filter", options_.filter, "As for run")->type_name("EXPR");
     app.add_option("--scratch", options_.scratch, "As for run [auto]")->type_name("auto|none|DIR");
     app.add_option("--folder", folder_, "Where plates and output are written, and removed from [.]")
         ->type_name("DIR");
     add_parsed(app, "--warmup", read_.warmup, parse_positive,
-               "read: seconds before anything counts [one reading]")
+               "read, loader: seconds before anything counts [one reading; 1]")
         ->type_name("SECONDS");
-    add_parsed(app, "--seconds", read_.seconds, parse_positive, "read: seconds of reading [2]")
+    add_parsed(app, "--seconds", read_.seconds, parse_positive,
+               "read, loader: seconds of reading [2]")
         ->type_name("SECONDS");
+    app.add_option("--batch-size", loader_.batch_sizes, "loader: cells of a batch [64 4096]")
+        ->type_name("N...");
+    add_count<std::int64_t>(app, "--block", loader_.block, 1, "loader: rows read together");
+    add_count<std::int64_t>(app, "--window", loader_.window, 1, "loader: rows shuffled together");
+    app.add_option("--layout", layout_, "loader: csr or dense [csr]")
+        ->check(CLI::IsMember({"csr", "dense"}));
+    add_count<std::int32_t>(app, "--genes", genes_, 0,
+                            "loader: only so many genes, spread evenly; 0: all");
     app.add_option("--python", read_.python, "read: the Python whose libraries are the peers")
         ->type_name("PROGRAM");
     app.footer(
         "Examples:\n"
         "  cellmill bench limits\n"
         "  cellmill bench read plate1.h5ad\n"
+        "  cellmill bench loader store.zarr --batch-size 64 --window 8192\n"
         "  cellmill bench pipeline --threads 2\n"
         "  mpirun -n 2 --bind-to none cellmill bench pipeline plates --threads 1 --json\n");
   }
@@ -104,6 +116,12 @@ class BenchCommand : public Command {
       std::cout << (json ? read_json(bench).dump() + "\n" : read_text(bench));
       return;
     }
+    if (what_ == "loader") {
+      if (session.comm.size() > 1) throw usage_error("bench loader measures one process");
+      const LoaderBench bench = bench_loader(loader_options(session));
+      std::cout << (json ? loader_json(bench).dump() + "\n" : loader_text(bench));
+      return;
+    }
     reset_peak_rss();
     const PipelineBench bench =
         bench_pipeline(options_, session.comm, session.arena, session.mpi_start_seconds);
@@ -111,6 +129,25 @@ class BenchCommand : public Command {
   }
 
  private:
+  [[nodiscard]] LoaderBenchOptions loader_options(const Session& session) const {
+    LoaderBenchOptions options = loader_;
+    options.files = options_.plates;
+    options.seconds = read_.seconds;
+    if (read_.warmup > 0) options.warmup = read_.warmup;
+    options.read.threads = session.arena.threads();
+    if (session.options.memory > 0) options.read.memory = session.options.memory;
+    if (layout_ == "dense") options.read.layout = BatchLayout::dense;
+    if (genes_ > 0) {
+      const std::vector<std::string> all = Dataset::open({options.files, {}, {}})->genes().names;
+      const auto n = static_cast<std::int64_t>(all.size());
+      options.read.genes.emplace();
+      for (std::int64_t i = 0; i < genes_; ++i) {
+        options.read.genes->push_back(all[static_cast<std::size_t>(even_part(n, genes_, i).begin)]);
+      }
+    }
+    return options;
+  }
+
   static std::vector<std::filesystem::path> simulated(const Session& session,
                                                       const std::filesystem::path& folder) {
     SimulateOptions options;
@@ -128,6 +165,9 @@ class BenchCommand : public Command {
   std::filesystem::path folder_ = ".";
   RunOptions options_;
   ReadBenchOptions read_;
+  LoaderBenchOptions loader_;
+  std::string layout_ = "csr";
+  std::int32_t genes_ = 0;
 };
 
 }  // namespace

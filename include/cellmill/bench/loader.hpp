@@ -1,0 +1,44 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
+
+#include "cellmill/train/loader.hpp"
+
+namespace cellmill {
+
+struct LoaderBenchOptions {
+  std::vector<std::filesystem::path> files;
+  std::vector<std::int64_t> batch_sizes = {64, 4096};
+  std::int64_t block = 64;
+  std::int64_t window = 65'536;
+  double warmup = 1;   ///< seconds of batches before anything counts, for each batch size
+  double seconds = 3;  ///< of batches that count
+  ReadOptions read;    ///< what a batch holds
+};
+
+/// Batches as fast as they come, with nobody training.
+struct LoaderBench {
+  struct Run {
+    std::int64_t batch_size = 0;
+    std::int64_t cells = 0;
+    std::int64_t nonzeros = 0;
+    double seconds = 0;
+    double first_batch_seconds = 0;  ///< from opening the files
+    double rows_read_ratio = 0;      ///< rows fetched, over rows handed out
+    std::int64_t bytes_fetched = 0;  ///< encoded, while it counted
+    std::int64_t peak_memory = 0;    ///< of the process
+  };
+  std::vector<Run> runs;
+  std::int64_t cells = 0;             ///< in the files
+  double limit_cells_per_second = 0;  ///< writing CSR batches of as many values, all threads
+};
+
+[[nodiscard]] LoaderBench bench_loader(const LoaderBenchOptions& options);
+[[nodiscard]] std::string loader_text(const LoaderBench& bench);
+[[nodiscard]] nlohmann::json loader_json(const LoaderBench& bench);
+
+}  // namespace cellmill

@@ -1,0 +1,132 @@
+#include "cellmill/bench/loader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/memory.hpp"
+#include "cellmill/core/stop.hpp"
+#include "cellmill/core/text.hpp"
+#include "cellmill/storage/codec_rates.hpp"
+
+namespace cellmill {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point begin) {
+  return std::chrono::duration<double>(Clock::now() - begin).count();
+}
+
+/// Takes batches for about so long.
+void take(Loader& loader, double seconds, LoaderBench::Run& run) {
+  const auto begin = Clock::now();
+  do {
+    if (stop_requested()) throw stopped_error("bench was stopped");
+    const std::shared_ptr<Batch> batch = loader.next();
+    if (!batch) continue;
+    run.cells += batch->n_rows();
+    run.nonzeros += batch->matrices.front().nnz();
+  } while (seconds_since(begin) < seconds);
+  run.seconds = seconds_since(begin);
+}
+
+LoaderBench::Run bench_batches(const LoaderBenchOptions& options, std::int64_t batch_size) {
+  reset_peak_rss();
+  const auto begin = Clock::now();
+  const auto data = Dataset::open({options.files, std::nullopt, {}});
+  const std::shared_ptr<const Order> order =
+      make_shuffled_order(RowBlocks(data->rows_of_sources(), options.block), options.window,
+                          {batch_size, 0, 1, Tail::drop});
+  Loader loader(data, order, Tail::drop, options.read, {});
+  LoaderBench::Run run;
+  run.batch_size = batch_size;
+  (void)loader.next();
+  run.first_batch_seconds = seconds_since(begin);
+  LoaderBench::Run warm;
+  take(loader, options.warmup, warm);
+  const ReadCounts before = loader.counts();
+  take(loader, options.seconds, run);
+  const ReadCounts after = loader.counts();
+  run.bytes_fetched = after.bytes_fetched - before.bytes_fetched;
+  run.rows_read_ratio = static_cast<double>(after.rows_read - before.rows_read) /
+                        static_cast<double>(after.rows - before.rows);
+  run.peak_memory = peak_rss();
+  return run;
+}
+
+double cells_per_second(const LoaderBench::Run& run) {
+  return static_cast<double>(run.cells) / run.seconds;
+}
+
+}  // namespace
+
+LoaderBench bench_loader(const LoaderBenchOptions& options) {
+  LoaderBench bench;
+  for (const std::int64_t size : options.batch_sizes) {
+    bench.runs.push_back(bench_batches(options, size));
+  }
+  bench.cells = Dataset::open({options.files, std::nullopt, {}})->n_obs();
+  const auto& run = bench.runs.front();
+  if (run.cells > 0 && run.nonzeros > 0) {
+    Arena arena(options.read.threads);
+    const double bytes_a_cell =
+        8.0 * static_cast<double>(run.nonzeros) / static_cast<double>(run.cells);
+    bench.limit_cells_per_second = copy_rate(arena) / bytes_a_cell;
+  }
+  return bench;
+}
+
+std::string loader_text(const LoaderBench& bench) {
+  std::string text = fmt::format("{} cells, shuffled\n", grouped(bench.cells));
+  for (const auto& run : bench.runs) {
+    text += fmt::format(
+        "  batches of {:<6} {:>12} cells/s  {:>8} batches/s, first after {}, {:.2f} rows read a "
+        "row, "
+        "{}/s fetched, peak memory {}\n",
+        run.batch_size, grouped(static_cast<std::int64_t>(cells_per_second(run))),
+        grouped(
+            static_cast<std::int64_t>(cells_per_second(run) / static_cast<double>(run.batch_size))),
+        human_seconds(run.first_batch_seconds), run.rows_read_ratio,
+        human_bytes(
+            static_cast<std::int64_t>(static_cast<double>(run.bytes_fetched) / run.seconds)),
+        human_bytes(run.peak_memory));
+  }
+  if (bench.limit_cells_per_second > 0) {
+    text += fmt::format("  copying as much out of the caches: {} cells/s\n",
+                        grouped(static_cast<std::int64_t>(bench.limit_cells_per_second)));
+  }
+  return text;
+}
+
+nlohmann::json loader_json(const LoaderBench& bench) {
+  nlohmann::json runs = nlohmann::json::array();
+  double best = 0;
+  std::int64_t peak = 0;
+  for (const auto& run : bench.runs) {
+    best = std::max(best, cells_per_second(run));
+    peak = std::max(peak, run.peak_memory);
+    runs.push_back({{"batch_size", run.batch_size},
+                    {"cells_per_second", cells_per_second(run)},
+                    {"seconds", run.seconds},
+                    {"first_batch_seconds", run.first_batch_seconds},
+                    {"rows_read_ratio", run.rows_read_ratio},
+                    {"bytes_fetched", run.bytes_fetched},
+                    {"peak_memory_gb", static_cast<double>(run.peak_memory) / 1e9}});
+  }
+  return {{"cells", bench.cells},
+          {"runs", runs},
+          {"cells_per_second", best},
+          {"limit_cells_per_second", bench.limit_cells_per_second},
+          {"ratio_to_limit",
+           bench.limit_cells_per_second > 0 ? best / bench.limit_cells_per_second : 0},
+          {"peak_memory_gb", static_cast<double>(peak) / 1e9},
+          {"peers", nlohmann::json::object()}};
+}
+
+}  // namespace cellmill
