@@ -1,6 +1,7 @@
 #include "cellmill/train/loader.hpp"
 
 #include <algorithm>
+#include <chrono>
 #include <numeric>
 #include <utility>
 
@@ -68,11 +69,15 @@ void Loader::go_to(Place place) {
   state_->place = place;
 }
 
-std::shared_ptr<Batch> Loader::next() {
+std::shared_ptr<Batch> Loader::next(const std::function<void()>& check) {
   State& state = *state_;
+  LoaderRun& run = state.running();
+  while (!run.wait(std::chrono::milliseconds(100))) {
+    if (check) check();
+  }
   std::shared_ptr<Batch> batch;
   try {
-    batch = state.running().next();
+    batch = run.next();
   } catch (...) {
     state.run.reset();  // so that the next call tries again
     throw;

@@ -224,13 +224,18 @@ void LoaderRun::compose(std::shared_ptr<WindowWork> work, std::size_t wanted,
   changed_.notify_all();
 }
 
-std::shared_ptr<Batch> LoaderRun::next() {
+bool LoaderRun::wait(std::chrono::milliseconds most) {
   std::unique_lock lock(mutex_);
   if (slots_.empty()) {
     compose_ahead(lock);
     lock.lock();
   }
-  changed_.wait(lock, [&] { return error_ || (!slots_.empty() && slots_.front()->ready); });
+  return changed_.wait_for(lock, most,
+                           [&] { return error_ || (!slots_.empty() && slots_.front()->ready); });
+}
+
+std::shared_ptr<Batch> LoaderRun::next() {
+  std::unique_lock lock(mutex_);
   if (error_) std::rethrow_exception(error_);
   const std::shared_ptr<Slot> slot = std::move(slots_.front());
   slots_.pop_front();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <deque>
@@ -41,7 +42,10 @@ class LoaderRun {
   LoaderRun(const LoaderRun&) = delete;
   LoaderRun& operator=(const LoaderRun&) = delete;
 
-  /// The next batch; null at the end of an epoch. \throws what reading threw
+  /// Waits so long for the next batch. \returns whether next() has something to give or to throw
+  [[nodiscard]] bool wait(std::chrono::milliseconds most);
+  /// The next batch, after wait() said that it is there; null at the end of an epoch. \throws what
+  /// reading threw
   [[nodiscard]] std::shared_ptr<Batch> next();
 
  private:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -71,8 +72,10 @@ class Loader {
   /// The next batch comes from there; what was read ahead is dropped unless it is the same place.
   void go_to(Place place);
   /// The next batch; null at the end of an epoch, after which the following epoch begins.
-  /// \throws what reading threw; Error(stopped) after request_stop()
-  [[nodiscard]] std::shared_ptr<Batch> next();
+  /// \param check called now and then while it waits; throws to end the wait, after which the same
+  /// batch comes next
+  /// \throws what reading threw
+  [[nodiscard]] std::shared_ptr<Batch> next(const std::function<void()>& check = {});
   /// Steps of a whole epoch, or of one from a place on.
   [[nodiscard]] std::int64_t steps(std::int64_t first = 0) const;
   [[nodiscard]] ReadCounts counts() const;

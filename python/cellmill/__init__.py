@@ -1,0 +1,52 @@
+"""cellmill: single-cell data larger than memory, straight from AnnData.
+
+``open`` and ``Loader`` feed training; ``run`` is the main job of the program.
+"""
+
+from __future__ import annotations
+
+from . import _core
+from .batch import Batch, CsrMatrix
+from .commands import convert, info, run, simulate, validate
+from .dataset import Dataset, ObsColumn, ObsTable, open
+from .errors import (
+    CommError,
+    Error,
+    ForkError,
+    InputError,
+    MissingError,
+    NotFoundError,
+    ReadWriteError,
+    StoppedError,
+)
+from .loader import Loader
+from .orders import Log1p, NormalizeTotal, Sequential, Shuffle
+
+__version__: str = _core.version()
+
+__all__ = [
+    "Batch",
+    "CommError",
+    "CsrMatrix",
+    "Dataset",
+    "Error",
+    "ForkError",
+    "InputError",
+    "Loader",
+    "Log1p",
+    "MissingError",
+    "NormalizeTotal",
+    "NotFoundError",
+    "ObsColumn",
+    "ObsTable",
+    "ReadWriteError",
+    "Sequential",
+    "Shuffle",
+    "StoppedError",
+    "convert",
+    "info",
+    "open",
+    "run",
+    "simulate",
+    "validate",
+]

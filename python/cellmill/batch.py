@@ -1,0 +1,158 @@
+"""What a loader hands out."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+
+class CsrMatrix(NamedTuple):
+    """Compressed sparse rows: rows × genes.
+
+    ``indptr`` (rows + 1) and ``indices`` are int32, ``data`` is float32; columns rise within a row.
+    """
+
+    indptr: np.ndarray
+    indices: np.ndarray
+    data: np.ndarray
+    shape: tuple[int, int]
+
+    def to_scipy(self) -> Any:
+        """The same as scipy.sparse.csr_matrix, without a copy."""
+        from scipy.sparse import csr_matrix
+
+        matrix = csr_matrix(self.shape, dtype=self.data.dtype)
+        matrix.indptr, matrix.indices, matrix.data = self.indptr, self.indices, self.data
+        matrix.has_canonical_format = True
+        return matrix
+
+    def to_torch(self) -> Any:
+        """The same as a torch CSR tensor, without a copy."""
+        import torch
+
+        parts = (torch.from_numpy(part) for part in (self.indptr, self.indices, self.data))
+        return torch.sparse_csr_tensor(*parts, size=self.shape)
+
+    def to_dense(self) -> np.ndarray:
+        """Rows × genes, float32."""
+        dense = np.zeros(self.shape, self.data.dtype)
+        rows = np.repeat(np.arange(self.shape[0]), np.diff(self.indptr))
+        dense[rows, self.indices] = self.data
+        return dense
+
+
+class BatchLayout(NamedTuple):
+    """What the batches of a loader hold, by name and place."""
+
+    matrices: dict[str, int]
+    obsm: dict[str, int]
+    obs: dict[str, int]
+    dense: bool
+    torch: bool
+
+
+class Batch(Mapping[str, Any]):
+    """Cells and what was asked of them: a mapping, whose entries are attributes too.
+
+    Attributes
+    ----------
+    rows
+        Rows of the data, int64; −1 where a batch was filled up (``tail="pad"``).
+    valid
+        Which rows are there, bool.
+
+    Entries are made when they are first asked for, over the batch's own memory, which is used again
+    once the batch and all of its arrays are gone.
+    """
+
+    __slots__ = ("_core", "_layout", "_made")
+
+    def __init__(self, core: Any, layout: BatchLayout) -> None:
+        self._core = core
+        self._layout = layout
+        self._made: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self._core)
+
+    def __iter__(self) -> Iterator[str]:
+        layout = self._layout
+        yield from layout.matrices
+        yield from layout.obsm
+        yield from layout.obs
+
+    def __contains__(self, key: object) -> bool:
+        layout = self._layout
+        return key in layout.matrices or key in layout.obsm or key in layout.obs
+
+    def __getitem__(self, key: str) -> Any:
+        made = self._made.get(key)
+        if made is None:
+            made = self._made[key] = self._make(key)
+        return made
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"a batch has no '{name}'; it has {', '.join(self)}") from None
+
+    def _make(self, key: str) -> Any:
+        core, layout = self._core, self._layout
+        number = layout.matrices.get(key)
+        if number is not None:
+            if layout.dense:
+                return self._out(core.dense(number))
+            matrix = CsrMatrix(*core.csr(number), shape=(len(core), core.n_cols(number)))
+            return matrix.to_torch() if layout.torch else matrix
+        number = layout.obsm.get(key)
+        if number is not None:
+            return self._out(core.obsm(number))
+        return self._out(core.obs(layout.obs[key]))
+
+    def _out(self, array: np.ndarray) -> Any:
+        if not self._layout.torch:
+            return array
+        import torch
+
+        return torch.from_numpy(array)
+
+    @property
+    def rows(self) -> Any:
+        return self._out(self._core.rows())
+
+    @property
+    def valid(self) -> Any:
+        return self._out(self._core.rows() >= 0)
+
+    def to(self, device: Any, non_blocking: bool = False) -> dict[str, Any]:
+        """All entries, and ``rows`` and ``valid``, as torch tensors on a device."""
+        return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
+
+    def pin_memory(self, device: Any = None) -> dict[str, Any]:
+        """All entries, and ``rows`` and ``valid``, as torch tensors in pinned memory."""
+        return self._mapped(_pinned)
+
+    def _mapped(self, change: Any) -> dict[str, Any]:
+        import torch
+
+        found = {"rows": self.rows, "valid": self.valid, **self}
+        for key, value in found.items():
+            if isinstance(value, CsrMatrix):
+                value = value.to_torch()
+            found[key] = change(value if isinstance(value, torch.Tensor) else torch.from_numpy(value))
+        return found
+
+    def __repr__(self) -> str:
+        return f"Batch of {len(self)} cells: {', '.join(self)}"
+
+
+def _pinned(tensor: Any) -> Any:
+    torch = sys.modules["torch"]
+    if tensor.layout != torch.sparse_csr:
+        return tensor.pin_memory()
+    parts = (tensor.crow_indices(), tensor.col_indices(), tensor.values())
+    return torch.sparse_csr_tensor(*(part.pin_memory() for part in parts), size=tensor.shape)
