@@ -25,6 +25,9 @@ struct DatasetOptions {
 /// paths; genes are joined by name. Nothing of the size of the matrices is held. Thread-safe.
 class Dataset {
  public:
+  Dataset(const Dataset&) = delete;
+  Dataset& operator=(const Dataset&) = delete;
+
   /// \throws Error naming the path, for what can't be opened and for genes that can't be joined
   [[nodiscard]] static std::shared_ptr<const Dataset> open(const DatasetOptions& options);
 
