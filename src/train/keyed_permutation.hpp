@@ -8,13 +8,13 @@ namespace cellmill {
 
 /// A permutation of [0, n) that is computed place by place, both ways, from a key: nothing of the
 /// size of n is held, and any process finds the same. A Feistel network over the smallest power of
-/// two that holds n; numbers that fall outside are sent through it again (at most two tries on
-/// average).
+/// two that holds n, but not less than 64: over fewer numbers its orders are not equally likely.
+/// Numbers that fall outside are sent through it again (from 32 on, two tries on average at most).
 class KeyedPermutation {
  public:
   KeyedPermutation(std::uint64_t n, std::uint64_t seed, std::uint64_t stream)
       : n_(n), rng_(seed, stream) {
-    int bits = 2;
+    int bits = least_bits;
     while (bits < 63 && (std::uint64_t{1} << bits) < n) ++bits;
     low_bits_ = bits / 2;
     low_mask_ = (std::uint64_t{1} << low_bits_) - 1;
@@ -37,6 +37,7 @@ class KeyedPermutation {
   }
 
  private:
+  static constexpr int least_bits = 6;
   static constexpr std::uint64_t rounds = 4;  ///< of two halves each
 
   [[nodiscard]] std::uint64_t mixed(std::uint64_t round, std::uint64_t half) const {
@@ -63,9 +64,9 @@ class KeyedPermutation {
 
   std::uint64_t n_;
   CounterRng rng_;
-  int low_bits_ = 1;
-  std::uint64_t low_mask_ = 1;
-  std::uint64_t high_mask_ = 1;
+  int low_bits_ = 0;
+  std::uint64_t low_mask_ = 0;
+  std::uint64_t high_mask_ = 0;
 };
 
 }  // namespace cellmill

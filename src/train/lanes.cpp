@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 
@@ -23,8 +26,10 @@ const char* tail_name(Tail tail) {
 
 Lanes::Lanes(std::int64_t rows, const OrderOptions& the_options)
     : n_rows(rows), options(the_options) {
-  if (options.batch_size < 1) {
-    throw usage_error(fmt::format("batch_size: {} found, expected at least 1", options.batch_size));
+  constexpr std::int64_t most_rows = std::numeric_limits<std::int32_t>::max();
+  if (options.batch_size < 1 || options.batch_size > most_rows) {
+    throw usage_error(fmt::format("batch_size: {} found, expected 1 to {}",
+                                  grouped(options.batch_size), grouped(most_rows)));
   }
   if (options.lanes < 1) {
     throw usage_error(fmt::format("lanes: {} found, expected at least 1", options.lanes));
@@ -36,7 +41,7 @@ Lanes::Lanes(std::int64_t rows, const OrderOptions& the_options)
         "lanes: take \"drop\", \"pad\" or \"wrap\"",
         options.lanes));
   }
-  if (options.tail != Tail::drop && n_rows < options.lanes) {
+  if (n_rows < options.lanes) {
     throw usage_error(fmt::format("{} rows can't be shared by {} lanes", n_rows, options.lanes));
   }
   const std::int64_t least = n_rows / options.lanes;
@@ -50,6 +55,23 @@ Lanes::Lanes(std::int64_t rows, const OrderOptions& the_options)
                     "nothing: make batches smaller, or take tail=\"pad\" or \"wrap\"",
                     grouped(options.batch_size), grouped(least), options.lanes));
   }
+}
+
+void Lanes::expect_window(std::int64_t epoch, int lane, std::int64_t first_batch) const {
+  if (epoch < 0) throw usage_error(fmt::format("epoch: {} found, expected 0 or more", epoch));
+  if (lane < 0 || lane >= options.lanes) {
+    throw usage_error(fmt::format("lane: {} found, expected 0 to {}", lane, options.lanes - 1));
+  }
+  if (first_batch < 0 || first_batch >= batches) {
+    throw usage_error(
+        fmt::format("window from batch {}: a lane has {} batches an epoch", first_batch, batches));
+  }
+}
+
+std::int64_t even_windows(std::int64_t batches, std::int64_t wanted) {
+  wanted = std::clamp<std::int64_t>(wanted, 1, batches);
+  const std::int64_t windows = (batches + wanted - 1) / wanted;
+  return (batches + windows - 1) / windows;
 }
 
 }  // namespace cellmill

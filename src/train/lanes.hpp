@@ -19,11 +19,18 @@ struct Lanes {
     return {begin * options.batch_size, end * options.batch_size};
   }
 
+  /// \throws Error(usage) unless an epoch of these lanes has such a window
+  void expect_window(std::int64_t epoch, int lane, std::int64_t first_batch) const;
+
   std::int64_t n_rows;
   OrderOptions options;
   std::int64_t batches = 0;  ///< of each lane
 };
 
 [[nodiscard]] const char* tail_name(Tail tail);
+
+/// Batches of a window, at most `wanted`: as few windows as that allows, and those as even as whole
+/// batches do. A last window of a few blocks would make batches of neighbours.
+[[nodiscard]] std::int64_t even_windows(std::int64_t batches, std::int64_t wanted);
 
 }  // namespace cellmill

@@ -56,16 +56,19 @@ class SequentialOrder final : public Order {
   }
 
   [[nodiscard]] Window window(std::int64_t epoch, int lane, std::int64_t index) const override {
-    const Range all = lanes_.lane(lane);
     Window window;
     window.first_batch = index * window_batches();
     window.batch_size = lanes_.options.batch_size;
+    lanes_.expect_window(epoch, lane, window.first_batch);
+    const Range all = lanes_.lane(lane);
     const WindowPlaces places = window_places(
         lanes_, all.size(), {window.first_batch, window.first_batch + window_batches()});
+    window.rows.reserve(static_cast<std::size_t>(places.real.size() + places.filled));
     // Each epoch begins where the one before stopped, so what is dropped moves through the rows.
     const std::int64_t dropped =
         lanes_.options.tail == Tail::drop ? all.size() - lanes_.batches * window.batch_size : 0;
-    const std::int64_t start = (epoch % all.size()) * dropped % all.size();
+    const auto start = static_cast<std::int64_t>(static_cast<__int128>(epoch) * dropped %
+                                                 static_cast<__int128>(all.size()));
     const auto row_at = [&](std::int64_t place) {
       return rows_.row(all.begin + (start + place) % all.size());
     };
@@ -94,6 +97,9 @@ class ShuffledOrder final : public Order {
     if (window_rows < 1) {
       throw usage_error(fmt::format("window: {} rows found, expected at least 1", window_rows));
     }
+    const std::int64_t size = lanes_.options.batch_size;
+    const std::int64_t rounded = window_rows / size + (2 * (window_rows % size) >= size ? 1 : 0);
+    window_batches_ = even_windows(lanes_.batches, rounded);
     for (const std::int64_t block : blocks_.short_blocks()) {
       short_.push_back({block, blocks_.block_rows() - blocks_.block(block).size()});
     }
@@ -101,20 +107,18 @@ class ShuffledOrder final : public Order {
 
   [[nodiscard]] int lanes() const override { return lanes_.options.lanes; }
   [[nodiscard]] std::int64_t lane_batches() const override { return lanes_.batches; }
-  [[nodiscard]] std::int64_t window_batches() const override {
-    const std::int64_t size = lanes_.options.batch_size;
-    return std::clamp<std::int64_t>((window_rows_ + size / 2) / size, 1, lanes_.batches);
-  }
+  [[nodiscard]] std::int64_t window_batches() const override { return window_batches_; }
 
   [[nodiscard]] Window window(std::int64_t epoch, int lane, std::int64_t index) const override {
+    Window window;
+    window.first_batch = index * window_batches_;
+    window.batch_size = lanes_.options.batch_size;
+    lanes_.expect_window(epoch, lane, window.first_batch);
     const std::shared_ptr<const EpochBlocks> epoch_blocks = blocks_of(epoch);
     const EpochBlocks& order = *epoch_blocks;
     const Range all = lanes_.lane(lane);
-    Window window;
-    window.first_batch = index * window_batches();
-    window.batch_size = lanes_.options.batch_size;
     const WindowPlaces places = window_places(
-        lanes_, all.size(), {window.first_batch, window.first_batch + window_batches()});
+        lanes_, all.size(), {window.first_batch, window.first_batch + window_batches_});
     order.append_rows({all.begin + places.real.begin, all.begin + places.real.end}, window.rows);
 
     const CounterRng rng(
@@ -221,6 +225,7 @@ class ShuffledOrder final : public Order {
   RowBlocks blocks_;
   Lanes lanes_;
   std::int64_t window_rows_;
+  std::int64_t window_batches_ = 1;
   std::vector<Short> short_;  ///< by block
   mutable Recent<EpochBlocks> epochs_{2};
 };

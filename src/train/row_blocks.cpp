@@ -16,7 +16,9 @@ void expect_rising(std::span<const std::int64_t> rows, std::int64_t n_rows) {
   for (std::size_t i = 0; i < rows.size(); ++i) {
     if (rows[i] < 0 || rows[i] >= n_rows) {
       throw input_error(
-          fmt::format("rows: {} found, expected 0 to {}", grouped(rows[i]), grouped(n_rows - 1)));
+          n_rows == 0 ? fmt::format("rows: {} found, but the data has no row", grouped(rows[i]))
+                      : fmt::format("rows: {} found, expected 0 to {}", grouped(rows[i]),
+                                    grouped(n_rows - 1)));
     }
     if (i > 0 && rows[i] <= rows[i - 1]) {
       throw input_error(fmt::format("rows: {} after {}, expected rising rows, each once",
@@ -33,9 +35,14 @@ RowBlocks::RowBlocks(std::span<const std::int64_t> rows_of_sources, std::int64_t
   if (block_rows < 1) {
     throw usage_error(fmt::format("block: {} rows found, expected at least 1", block_rows));
   }
+  // A block never leaves its source, so a larger one is the same; places times rows stay in range.
+  std::int64_t longest = 1;
+  for (const std::int64_t rows : rows_of_sources) longest = std::max(longest, rows);
+  block_rows_ = block_rows = std::min(block_rows, longest);
   const auto add_to_fingerprint = [&](std::int64_t number) {
     fingerprint_ = CounterRng(fingerprint_, 0).bits(static_cast<std::uint64_t>(number));
   };
+  add_to_fingerprint(static_cast<std::int64_t>(rows_of_sources.size()));
   for (const std::int64_t rows : rows_of_sources) {
     first_row_.push_back(first_row_.back() + rows);
     first_block_.push_back(first_block_.back() + (rows + block_rows - 1) / block_rows);
@@ -48,17 +55,18 @@ RowBlocks::RowBlocks(std::span<const std::int64_t> rows_of_sources, std::int64_t
   for (std::size_t i = 0; i < chosen_->size(); ++i) {
     const std::int64_t row = (*chosen_)[i];
     add_to_fingerprint(row);
-    if (row < block_end) continue;
+    if (block_rows == 1 || row < block_end) continue;
     begins_.push_back(static_cast<std::int64_t>(i));
     while (row >= first_row_[source + 1]) ++source;
     const std::int64_t in_source = row - first_row_[source];
     block_end = std::min(first_row_[source] + (in_source / block_rows + 1) * block_rows,
                          first_row_[source + 1]);
   }
-  begins_.push_back(static_cast<std::int64_t>(chosen_->size()));
+  if (block_rows > 1) begins_.push_back(static_cast<std::int64_t>(chosen_->size()));
 }
 
 std::int64_t RowBlocks::n_blocks() const {
+  if (block_rows_ == 1) return n_rows();
   return chosen_ ? static_cast<std::int64_t>(begins_.size()) - 1 : first_block_.back();
 }
 
@@ -67,6 +75,7 @@ std::int64_t RowBlocks::n_rows() const {
 }
 
 Range RowBlocks::block(std::int64_t number) const {
+  if (block_rows_ == 1) return {number, number + 1};
   const auto at = static_cast<std::size_t>(number);
   if (chosen_) return {begins_[at], begins_[at + 1]};
   const auto after = std::upper_bound(first_block_.begin(), first_block_.end(), number);
@@ -77,6 +86,7 @@ Range RowBlocks::block(std::int64_t number) const {
 
 std::vector<std::int64_t> RowBlocks::short_blocks() const {
   std::vector<std::int64_t> found;
+  if (block_rows_ == 1) return found;
   const auto add_if_short = [&](std::int64_t number) {
     if (block(number).size() < block_rows_) found.push_back(number);
   };

@@ -48,6 +48,7 @@ class Order {
   /// Batches of each window, the last one of an epoch perhaps fewer.
   [[nodiscard]] virtual std::int64_t window_batches() const = 0;
   /// \param index of the window: batches from index · window_batches() on
+  /// \throws Error(usage) if there is no such epoch, lane or window
   [[nodiscard]] virtual Window window(std::int64_t epoch, int lane, std::int64_t index) const = 0;
   /// Every option that shapes the order, as `name=value` pairs: what a saved state must agree with.
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> options() const = 0;
@@ -65,9 +66,9 @@ struct OrderOptions {
                                                            const OrderOptions& options);
 
 /// Blocks in random order form one sequence of rows, which is cut into L lanes equal to within one
-/// row. A lane's sequence is cut into windows of about `window_rows` rows, rounded to whole batches
-/// (at least one); the rows of a window are permuted. What randomness costs is windows: each holds
-/// window_rows / block rows independent blocks.
+/// row. A lane's sequence is cut into as few windows as can be of about `window_rows` rows, rounded
+/// to whole batches (at least one), all about even; the rows of a window are permuted. What
+/// randomness costs is windows: each holds window_rows / block rows independent blocks.
 [[nodiscard]] std::unique_ptr<Order> make_shuffled_order(RowBlocks blocks, std::int64_t window_rows,
                                                          const OrderOptions& options);
 

@@ -30,7 +30,7 @@ class RowBlocks {
   [[nodiscard]] std::int64_t row(std::int64_t position) const {
     return chosen_ ? (*chosen_)[static_cast<std::size_t>(position)] : position;
   }
-  /// Rows of a whole block; most blocks have as many.
+  /// Rows of a whole block, at most those of the longest source; most blocks have as many.
   [[nodiscard]] std::int64_t block_rows() const { return block_rows_; }
   /// Numbers of the blocks with fewer rows, rising.
   [[nodiscard]] std::vector<std::int64_t> short_blocks() const;
@@ -42,7 +42,8 @@ class RowBlocks {
   std::vector<std::int64_t> first_row_;    ///< of each source, and the end
   std::vector<std::int64_t> first_block_;  ///< of each source, and the end; no choice
   std::optional<std::vector<std::int64_t>> chosen_;
-  std::vector<std::int64_t> begins_;  ///< of each block in `chosen_`, and the end
+  /// Of each block in `chosen_`, and the end; empty where a block is a row.
+  std::vector<std::int64_t> begins_;
   std::uint64_t fingerprint_ = 0;
 };
 

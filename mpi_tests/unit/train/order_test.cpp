@@ -131,6 +131,31 @@ TEST(Schedule, GoesOnWithAnyNumberOfReaders) {
   }
 }
 
+TEST(Schedule, GoesOnAsTheNumberOfReadersChangesAgainAndAgain) {
+  const Rows sources{500, 700, 3};
+  for (const Tail tail : {Tail::drop, Tail::pad, Tail::wrap}) {
+    const auto order = shuffled(sources, 16, 90, {10, 3, 2, tail});
+    const auto whole = epoch_batches(*order, tail, 1, 10);
+    std::vector<Rows> found;
+    for (const int readers : {1, 2, 4, 3}) {
+      const auto first = static_cast<std::int64_t>(found.size());
+      const auto rest = epoch_batches(*order, tail, 1, 10, readers, first);
+      // Seven steps each; the last ones go on to the end.
+      const std::size_t stop =
+          readers == 3 ? rest.size() : std::min<std::size_t>(7 * readers, rest.size());
+      found.insert(found.end(), rest.begin(), rest.begin() + static_cast<std::ptrdiff_t>(stop));
+    }
+    ASSERT_GT(found.size() + 3, whole.size());
+    for (std::size_t i = 0; i < std::min(found.size(), whole.size()); ++i) {
+      EXPECT_EQ(found[i], whole[i]) << i;
+    }
+    for (std::size_t i = whole.size(); i < found.size(); ++i) {
+      EXPECT_EQ(found[i], tail == Tail::pad ? Rows(10, -1) : whole[i - whole.size()]);
+    }
+    EXPECT_EQ(tail == Tail::drop, found.size() <= whole.size());
+  }
+}
+
 TEST(ShuffledOrder, DiffersFromEpochToEpochAndBySeed) {
   const Rows sources{1'000};
   const auto order = shuffled(sources, 8, 100, {10, 1, 1, Tail::drop});
