@@ -24,7 +24,11 @@ struct PackedFragment {
   const std::uint8_t* large;  ///< little-endian, 32 bits each
   std::uint32_t escapes[4];   ///< fields of level 1, of level 2, bytes, large values
   const std::uint8_t* end;    ///< of what may be read: the chunk's, at or after the fragment's
+  std::uint8_t* scratch;      ///< packed_scratch(n) bytes
 };
+
+/// Bytes that unpacking n values wants to itself.
+constexpr std::uint64_t packed_scratch(std::uint64_t n) { return 2 * (n + 64); }
 
 /// Where a fragment's values are split to: streams in buffers of their own, each with room for what
 /// n values can need (n fields, n bytes, n large values) and 64 bytes more, which may be
@@ -52,6 +56,7 @@ struct PackedKernels {
 };
 
 extern const PackedKernels kPackedPlain;
+extern const PackedKernels kPackedAvx512;
 
 /// The quickest of these that this processor can run and that are not above the level.
 [[nodiscard]] const PackedKernels& packed_kernels(CpuLevel level = CpuLevel::best);

@@ -18,13 +18,12 @@ constexpr std::uint32_t version = 1;
 constexpr std::uint32_t most_low_bits = 6;
 constexpr std::size_t base_widths[4] = {0, 1, 2, 4};
 
-/// A little-endian number of at most 4 bytes.
+/// A little-endian number of 0, 1, 2 or 4 bytes.
 std::uint32_t load(const std::byte* at, std::size_t width) {
-  std::uint32_t value = 0;
-  for (std::size_t i = 0; i < width; ++i) {
-    value |= std::to_integer<std::uint32_t>(at[i]) << (8 * i);
-  }
-  return value;
+  const auto byte = [&](std::size_t i) { return std::to_integer<std::uint32_t>(at[i]); };
+  if (width == 4) return byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24;
+  if (width == 2) return byte(0) | byte(1) << 8;
+  return width == 1 ? byte(0) : 0;
 }
 
 std::byte* store(std::byte* at, std::uint32_t value, std::size_t width) {
@@ -82,15 +81,20 @@ std::int64_t PackedChunk::entry(std::int64_t index) const {
 }
 
 std::int64_t PackedChunk::find(std::int64_t element) const {
-  std::int64_t first = 0;
-  std::int64_t count = fragments_;
-  while (count > 0) {
-    const std::int64_t half = count / 2;
-    const bool before = element_end(first + half) <= element;
-    first = before ? first + half + 1 : first;
-    count = before ? count - half - 1 : half;
-  }
-  return first;
+  // Without branches on what is compared: where a row lies can't be predicted.
+  const auto search = [&]<std::size_t Width>() {
+    const std::byte* first = table_.data();
+    auto count = static_cast<std::size_t>(fragments_);
+    while (count > 1) {
+      const std::size_t half = count / 2;
+      const bool after = load(first + (half - 1) * Width, Width) <= element;
+      first += after ? half * Width : 0;
+      count -= half;
+    }
+    const bool after = count == 1 && load(first, Width) <= element;
+    return (first - table_.data()) / static_cast<std::int64_t>(Width) + (after ? 1 : 0);
+  };
+  return entry_width_ == 4 ? search.operator()<4>() : search.operator()<2>();
 }
 
 PackedChunk::Fragment PackedChunk::fragment(std::int64_t index) const {

@@ -16,10 +16,25 @@ namespace {
 
 using Fragment = PackedChunk::Fragment;
 
+/// Room for n elements, kept by the thread; one buffer a type and purpose.
+template <class T, int Purpose>
+std::span<T> scratch(std::size_t n) {
+  thread_local RawVector<T> buffer;
+  if (buffer.size() < n) buffer.resize(n);
+  return std::span(buffer).first(n);
+}
+
 void expect_width(const PackedChunk& chunk, DType dtype) {
   if (chunk.element_width() == dtype_size(dtype)) return;
   throw input_error(fmt::format("packed rows: elements of {} bytes, expected {} of {}",
                                 chunk.element_width(), dtype_size(dtype), dtype_name(dtype)));
+}
+
+/// The streams, with scratch of this thread.
+PackedFragment streams_of(const PackedChunk& chunk, const Fragment& fragment) {
+  PackedFragment streams = chunk.streams(fragment);
+  streams.scratch = scratch<std::uint8_t, 2>(packed_scratch(streams.n)).data();
+  return streams;
 }
 
 void expect_used_up(bool used_up, const Fragment& fragment) {
@@ -36,18 +51,10 @@ void expect_raw_bytes(const Fragment& fragment, std::size_t width) {
                                 grouped(fragment.elements.end), expected));
 }
 
-/// Room for n elements, kept by the thread; one buffer a type and purpose.
-template <class T, int Purpose>
-std::span<T> scratch(std::size_t n) {
-  thread_local RawVector<T> buffer;
-  if (buffer.size() < n) buffer.resize(n);
-  return std::span(buffer).first(n);
-}
-
 /// Values of `indices` or `counts` in 32 bits.
 void unpack_integers(const PackedChunk& chunk, const Fragment& fragment,
                      const PackedKernels& kernels, std::uint32_t* out) {
-  const PackedFragment streams = chunk.streams(fragment);
+  const PackedFragment streams = streams_of(chunk, fragment);
   expect_used_up(chunk.kind() == PackedKind::indices
                      ? kernels.columns(streams, reinterpret_cast<std::int32_t*>(out))
                      : kernels.counts(streams, out),
@@ -57,7 +64,7 @@ void unpack_integers(const PackedChunk& chunk, const Fragment& fragment,
 void unpack_floats(const PackedChunk& chunk, const Fragment& fragment, const PackedKernels& kernels,
                    float* out) {
   if (chunk.kind() == PackedKind::counts) {
-    return expect_used_up(kernels.float_counts(chunk.streams(fragment), out), fragment);
+    return expect_used_up(kernels.float_counts(streams_of(chunk, fragment), out), fragment);
   }
   const auto n = static_cast<std::size_t>(fragment.elements.size());
   const std::span<std::uint32_t> integers = scratch<std::uint32_t, 0>(n);
