@@ -51,6 +51,12 @@ struct PackedKernels {
   /// Counts: each value and `base`.
   bool (*counts)(const PackedFragment& fragment, std::uint32_t* out);
   bool (*float_counts)(const PackedFragment& fragment, float* out);
+  /// Elements as whole numbers; whether all are that, from 0 to 2^32 − 1.
+  bool (*float_integers)(const float* elements, std::uint32_t n, std::uint32_t* integers);
+  /// What lies between n ≥ 1 columns, 0 for the first; whether they rise, and none is negative.
+  bool (*gaps)(const std::uint32_t* columns, std::uint32_t n, std::uint32_t* gaps);
+  /// Takes the least of n ≥ 1 values from all, and returns it.
+  std::uint32_t (*less_least)(std::uint32_t* values, std::uint32_t n);
   /// Splits n values; bits of a last byte that no field fills are zero.
   void (*split)(const std::uint32_t* values, std::uint32_t n, PackedSplit& to);
 };

@@ -81,6 +81,11 @@ struct PackedWidths {
 
 constexpr std::size_t most_fragment_header = 2 + 4 + 3 * 4;
 
+/// No fragment of n values takes more: header, fields of 6 and three times 7 bits, a byte, 32 bits.
+[[nodiscard]] constexpr std::size_t most_fragment_bytes(std::size_t n) {
+  return most_fragment_header + 9 * n + 4;
+}
+
 /// Writes what stands before the streams of a fragment of n values; returns its length.
 std::size_t write_fragment_header(const PackedWidths& widths, std::uint32_t base, std::uint32_t n,
                                   const std::uint32_t (&escapes)[3], std::byte* out);

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <concepts>
 #include <cstring>
 #include <limits>
 #include <type_traits>
@@ -18,30 +20,48 @@ namespace cellmill {
 
 namespace {
 
-/// Values of this many elements, in fragments spread over the chunk, decide how all are split.
+/// Values of so many elements decide how all of a chunk are split.
 constexpr std::int64_t sample_elements = 4096;
 
 /// The elements as whole numbers of 32 bits; whether they are all that.
 template <class T>
-bool as_integers(std::span<const std::byte> elements, std::span<std::uint32_t> out) {
+bool as_integers(std::span<const T> elements, std::span<std::uint32_t> out) {
   bool whole = true;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    T element;
-    std::memcpy(&element, elements.data() + i * sizeof(T), sizeof(T));
-    if constexpr (std::is_floating_point_v<T>) {
-      const bool inside = element >= T{0} && element < T{4294967296.0};
-      const auto integer = static_cast<std::uint32_t>(inside ? element : T{0});
-      const auto back = static_cast<T>(integer);
-      // By their bits, because a negative zero is none of ours.
-      whole = whole && inside && std::memcmp(&back, &element, sizeof(T)) == 0;
-      out[i] = integer;
-    } else {
-      const auto integer = static_cast<std::uint32_t>(element);
-      whole = whole && element >= T{0} && static_cast<std::uint64_t>(element) == integer;
-      out[i] = integer;
-    }
+    const T element = elements[i];
+    const bool inside = element >= T{0} && element <= T(std::numeric_limits<std::uint32_t>::max());
+    out[i] = static_cast<std::uint32_t>(inside ? element : T{0});
+    // A negative zero is none of ours.
+    whole = whole && inside && static_cast<T>(out[i]) == element && !std::signbit(element);
   }
   return whole;
+}
+template <std::integral T>
+bool as_integers(std::span<const T> elements, std::span<std::uint32_t> out) {
+  std::uint32_t other = 0;
+  for (std::size_t i = 0; i < out.size(); ++i) {
+    out[i] = static_cast<std::uint32_t>(elements[i]);
+    if constexpr (sizeof(T) == 8) {
+      other |= static_cast<std::uint32_t>(static_cast<std::uint64_t>(elements[i]) >> 32);
+    } else if constexpr (std::is_signed_v<T>) {
+      other |= out[i] >> 31;
+    }
+  }
+  return other == 0;
+}
+
+/// What packing a chunk needs, kept by the thread.
+struct Scratch {
+  RawVector<std::uint32_t> integers;
+  RawVector<std::uint32_t> values;
+  RawVector<std::uint32_t> sample;
+  RawVector<std::uint8_t> streams[6];  ///< low, three levels, bytes, large
+  Bytes payload;
+};
+
+template <class T>
+void make_room(RawVector<T>& buffer, std::size_t count) {
+  if (buffer.size() < count) buffer.resize(count);
 }
 
 /// Packs the fragments of one chunk, if they are of the kind.
@@ -65,8 +85,14 @@ class Packer {
   }
   /// Values and base of a fragment; false if its elements are not of the kind.
   bool take_values(Range fragment);
-  [[nodiscard]] bool choose();
+  bool choose();
   void append();
+  void append_bytes(const void* from, std::size_t count);
+
+  static Scratch& scratch() {
+    thread_local Scratch kept;
+    return kept;
+  }
 
   PackedKind kind_;
   DType dtype_;
@@ -74,96 +100,106 @@ class Packer {
   std::span<const std::byte> elements_;
   std::span<const std::uint32_t> ends_;
   const PackedKernels& kernels_;
+  Scratch& scratch_ = scratch();
   PackedWidths widths_;
   std::uint32_t base_ = 0;
-  RawVector<std::uint32_t> values_;
-  RawVector<std::uint8_t> buffers_[6];
-  Bytes payload_;
+  std::span<std::uint32_t> values_;  ///< of the fragment at hand
+  std::size_t payload_bytes_ = 0;
 };
 
 bool Packer::take_values(Range fragment) {
-  const auto n = static_cast<std::size_t>(fragment.size());
-  values_.resize(n);
-  const auto bytes =
-      elements_.subspan(static_cast<std::size_t>(fragment.begin) * width_, n * width_);
-  bool sound = visit_dtype(dtype_, [&]<class T>() {
+  const auto n = static_cast<std::uint32_t>(fragment.size());
+  make_room(scratch_.integers, n);
+  make_room(scratch_.values, n);
+  std::uint32_t* const integers = scratch_.integers.data();
+  const std::byte* const from =
+      elements_.data() + static_cast<std::size_t>(fragment.begin) * width_;
+  const bool whole = visit_dtype(dtype_, [&]<class T>() {
+    const auto* const elements = reinterpret_cast<const T*>(from);
     if (kind_ == PackedKind::indices && !std::is_integral_v<T>) return false;
-    return as_integers<T>(bytes, values_);
+    if constexpr (std::is_same_v<T, float>) return kernels_.float_integers(elements, n, integers);
+    return as_integers<T>({elements, n}, {integers, n});
   });
-  if (!sound) return false;
+  if (!whole) return false;
   if (kind_ == PackedKind::counts) {
-    base_ = *std::min_element(values_.begin(), values_.end());
-    for (std::uint32_t& value : values_) value -= base_;
+    base_ = kernels_.less_least(integers, n);
+    values_ = {integers, n};
     return true;
   }
-  base_ = values_[0];
-  for (std::size_t i = n - 1; i > 0; --i) {
-    sound = sound && values_[i] > values_[i - 1];
-    values_[i] -= values_[i - 1] + 1;
-  }
-  values_[0] = 0;
-  return sound && base_ <= std::numeric_limits<std::int32_t>::max();
+  base_ = integers[0];
+  values_ = {scratch_.values.data(), n};
+  return kernels_.gaps(integers, n, values_.data());
 }
 
+/// Decides how all values are split by some of them: pieces of fragments all over the chunk, from
+/// another place in each, because neither rows nor their parts are alike.
 bool Packer::choose() {
-  RawVector<std::uint32_t> sample;
-  const auto all = static_cast<std::int64_t>(ends_.size());
-  std::int64_t step = std::max<std::int64_t>(1, ends_.back() / sample_elements);
-  step = std::min(step, std::max<std::int64_t>(1, all / 8));
-  for (std::int64_t i = 0; i < all; i += step) {
-    if (!take_values(fragment(static_cast<std::size_t>(i)))) return false;
-    const std::size_t taken = std::min<std::size_t>(values_.size(), sample_elements);
-    sample.insert(sample.end(), values_.begin(),
-                  values_.begin() + static_cast<std::ptrdiff_t>(taken));
+  constexpr std::size_t pieces = 16;
+  constexpr std::int64_t most = sample_elements / pieces;
+  RawVector<std::uint32_t>& sample = scratch_.sample;
+  sample.clear();
+  const std::size_t step = (ends_.size() + pieces - 1) / pieces;
+  std::int64_t turn = 0;
+  for (std::size_t i = 0; i < ends_.size(); i += step) {
+    const Range all = fragment(i);
+    const std::int64_t size = std::min(all.size(), most);
+    const std::int64_t begin = all.begin + (all.size() - size) * (turn++ % 4) / 3;
+    if (!take_values({begin, begin + size})) return false;
+    sample.insert(sample.end(), values_.begin(), values_.end());
   }
   widths_ = choose_widths(sample);
   return true;
 }
 
+void Packer::append_bytes(const void* from, std::size_t count) {
+  std::memcpy(scratch_.payload.data() + payload_bytes_, from, count);
+  payload_bytes_ += count;
+}
+
 void Packer::append() {
-  const auto n = static_cast<std::uint32_t>(values_.size());
+  const std::size_t n = values_.size();
   constexpr std::size_t slack = 64;
-  for (RawVector<std::uint8_t>& buffer : buffers_) {
-    const std::size_t room = (&buffer == &buffers_[5] ? 4 : 1) * values_.size() + slack;
-    if (buffer.size() < room) buffer.resize(room);
+  for (RawVector<std::uint8_t>& stream : scratch_.streams) {
+    make_room(stream, (&stream == &scratch_.streams[5] ? 4 : 1) * n + slack);
   }
   PackedSplit split{};
   split.low_bits = widths_.low;
-  split.low = buffers_[0].data();
+  split.low = scratch_.streams[0].data();
   for (std::size_t i = 0; i < 3; ++i) {
     split.widths[i] = widths_.levels[i];
-    split.level[i] = buffers_[i + 1].data();
+    split.level[i] = scratch_.streams[i + 1].data();
   }
-  split.bytes = buffers_[4].data();
-  split.large = buffers_[5].data();
-  kernels_.split(values_.data(), n, split);
+  split.bytes = scratch_.streams[4].data();
+  split.large = scratch_.streams[5].data();
+  const auto count = static_cast<std::uint32_t>(n);
+  kernels_.split(values_.data(), count, split);
 
   const std::uint32_t(&escapes)[4] = split.escapes;
   std::byte header[most_fragment_header];
-  const std::size_t header_bytes =
-      write_fragment_header(widths_, base_, n, {escapes[0], escapes[1], escapes[2]}, header);
-  payload_.insert(payload_.end(), header, header + header_bytes);
+  append_bytes(header, write_fragment_header(widths_, base_, count,
+                                             {escapes[0], escapes[1], escapes[2]}, header));
   const std::uint64_t counts[6] = {n, n, escapes[0], escapes[1], escapes[2], escapes[3]};
   const std::uint32_t bits[6] = {
       split.low_bits, split.widths[0], split.widths[1], split.widths[2], 8, 32};
   for (std::size_t i = 0; i < 6; ++i) {
-    const auto* const from = reinterpret_cast<const std::byte*>(buffers_[i].data());
-    payload_.insert(payload_.end(), from, from + field_bytes(counts[i], bits[i]));
+    append_bytes(scratch_.streams[i].data(), field_bytes(counts[i], bits[i]));
   }
 }
 
 Bytes Packer::pack() {
+  if (!choose()) return {};
   PackedTable table;
   table.element_ends.assign(ends_.begin(), ends_.end());
-  if (!choose()) return {};
   for (std::size_t i = 0; i < ends_.size(); ++i) {
     if (!take_values(fragment(i))) return {};
+    make_room(scratch_.payload, payload_bytes_ + most_fragment_bytes(values_.size()));
     append();
-    if (payload_.size() > elements_.size()) return {};
-    table.byte_ends.push_back(static_cast<std::uint32_t>(payload_.size()));
+    if (payload_bytes_ > elements_.size()) return {};
+    table.byte_ends.push_back(static_cast<std::uint32_t>(payload_bytes_));
   }
   Bytes chunk = begin_packed_chunk(kind_, width_, table);
-  chunk.insert(chunk.end(), payload_.begin(), payload_.end());
+  chunk.insert(chunk.end(), scratch_.payload.begin(),
+               scratch_.payload.begin() + static_cast<std::ptrdiff_t>(payload_bytes_));
   return chunk;
 }
 

@@ -1,5 +1,6 @@
 // The oracle of the other instruction sets: one value after the other.
 #include "storage/packed_rows_kernels.hpp"
+#include "storage/packed_rows_loops.hpp"
 
 namespace cellmill {
 
@@ -112,6 +113,9 @@ void split(const std::uint32_t* values, std::uint32_t n, PackedSplit& to) {
 
 }  // namespace
 
-const PackedKernels kPackedPlain = {&columns, &counts, &float_counts, &split};
+using Loops = PackedLoops<CpuLevel::plain>;
+const PackedKernels kPackedPlain = {
+    &columns,           &counts, &float_counts, &Loops::float_integers, &Loops::gaps,
+    &Loops::less_least, &split};
 
 }  // namespace cellmill
