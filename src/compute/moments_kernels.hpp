@@ -2,7 +2,7 @@
 
 #include <cstdint>
 
-#include "cellmill/compute/cpu_level.hpp"
+#include "cellmill/core/cpu_level.hpp"
 
 namespace cellmill {
 

@@ -8,6 +8,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
+#include "cellmill/storage/group.hpp"
 #include "storage/array_box.hpp"
 #include "storage/enough_memory.hpp"
 
@@ -119,6 +120,11 @@ void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::
   decode(encoded, decoded);
   const auto from = decoded.subspan(static_cast<std::size_t>(part.begin) * width, out.size());
   std::copy(from.begin(), from.end(), out.begin());
+}
+
+void ArrayWriter::write_packed(std::int64_t /*first_row*/,
+                               std::span<const RawVector<std::byte>> /*chunks*/) {
+  throw input_error("packed rows can't be written to an array with another codec");
 }
 
 FetchedRange fetch_range(const Array& array, Range range) {

@@ -18,7 +18,7 @@ std::uint32_t checksum(Kind kind, std::span<const std::byte> bytes) {
 
 /// The bytes without their checksum, which is right.
 std::span<const std::byte> verified(const ByteCodec& codec, std::span<const std::byte> in) {
-  constexpr std::size_t size = 4;
+  constexpr std::size_t size = checksum_size;
   if (in.size() < size) {
     throw input_error(fmt::format("too short for its {}", codec_name(codec.kind)));
   }
@@ -114,18 +114,25 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
   copy_exactly(in, out);
 }
 
-Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
-                           std::size_t most) {
-  Bytes between;
+std::span<const std::byte> decode_bytes_view(std::span<const ByteCodec> codecs,
+                                             std::span<const std::byte> in, std::size_t most,
+                                             Bytes& held) {
   for (std::size_t i = codecs.size(); i-- > 0;) {
     if (is_checksum(codecs[i].kind)) {
       in = verified(codecs[i], in);
       continue;
     }
     Bytes next = decode_one_unsized(codecs[i], in, most);
-    between = std::move(next);
-    in = between;
+    held = std::move(next);
+    in = held;
   }
+  return in;
+}
+
+Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
+                           std::size_t most) {
+  Bytes between;
+  in = decode_bytes_view(codecs, in, most, between);
   if (in.data() != between.data() || in.size() != between.size()) return {in.begin(), in.end()};
   return between;
 }

@@ -144,6 +144,10 @@ std::vector<ByteCodec> spec_codecs(const std::string& name, int level, std::size
   if (name == "none") return {};
   ByteCodec codec;
   codec.element_size = element_size;
+  if (name == "packed_rows") {  // small as they are; a checksum goes with them
+    codec.kind = Kind::crc32c;
+    return {codec};
+  }
   if (name == "gzip") {
     codec.kind = Kind::gzip;
     codec.level = level < 0 ? 4 : level;
@@ -156,7 +160,8 @@ std::vector<ByteCodec> spec_codecs(const std::string& name, int level, std::size
     codec.level = level < 0 ? 5 : level;
     codec.blosc_shuffle = element_size > 1 ? BloscShuffle::byte : BloscShuffle::none;
   } else {
-    throw input_error(fmt::format("codec '{}' is unknown; expected none, gzip, zstd or lz4", name));
+    throw input_error(
+        fmt::format("codec '{}' is unknown; expected none, gzip, zstd, lz4 or packed_rows", name));
   }
   return {codec};
 }

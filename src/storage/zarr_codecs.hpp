@@ -29,6 +29,7 @@ constexpr std::int64_t largest_shuffled_element = std::int64_t{1} << 16;
 [[nodiscard]] const char* codec_name(ByteCodec::Kind kind);
 /// Whether it only adds a checksum.
 [[nodiscard]] bool is_checksum(ByteCodec::Kind kind);
+constexpr std::size_t checksum_size = 4;
 
 /// From `{"id": …}` (v2) or `{"name": …, "configuration": …}` (v3).
 /// \throws Error(input) naming a codec that isn't supported
@@ -46,6 +47,11 @@ constexpr std::size_t codec_headers = std::size_t{1} << 20;
 /// Codecs in the order in which they encode. Decoding fills `out` exactly.
 void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
                   std::span<std::byte> out);
+/// What the first codec was given: `in` without its checksums, or decoded into `held`, at most
+/// `most` bytes.
+[[nodiscard]] std::span<const std::byte> decode_bytes_view(std::span<const ByteCodec> codecs,
+                                                           std::span<const std::byte> in,
+                                                           std::size_t most, Bytes& held);
 /// Of at most `most` bytes.
 [[nodiscard]] Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs,
                                          std::span<const std::byte> in, std::size_t most);

@@ -40,6 +40,7 @@ std::string ZarrMetadata::key(std::span<const std::int64_t> coordinates) const {
 
 ArrayInfo ZarrMetadata::info(std::string location) const {
   std::string codec_names = describe(codecs);
+  if (packed_rows) codec_names = "packed rows" + (codecs.empty() ? "" : '+' + codec_names);
   if (sharded()) codec_names += ", sharded";
   return {std::move(location),
           element.dtype,
@@ -66,7 +67,8 @@ std::size_t ZarrMetadata::stored_chunk_bytes() const {
 
 std::int64_t ZarrMetadata::most_encoded_bytes() const {
   if (element.text == TextForm::vlen_utf8) return largest_chunk;  // strings may have any length
-  return static_cast<std::int64_t>(2 * stored_chunk_bytes() + codec_headers);
+  const std::size_t table = packed_rows ? 8 * chunk_elements() : 0;
+  return static_cast<std::int64_t>(2 * (stored_chunk_bytes() + table) + codec_headers);
 }
 
 std::size_t ZarrMetadata::most_text_bytes(std::size_t encoded) const {
@@ -115,6 +117,18 @@ void check_shapes(const ZarrMetadata& metadata) {
   }
 }
 
+void check_packed(const ZarrMetadata& metadata) {
+  if (!metadata.packed_rows) return;
+  if (metadata.format != StoreFormat::zarr3) throw input_error("packed rows need Zarr v3");
+  const ZarrElement& element = metadata.element;
+  if (metadata.shape.size() != 1 || !metadata.order.empty() || !metadata.fields.empty() ||
+      element.text != TextForm::none || element.half || element.big_endian) {
+    throw input_error(
+        fmt::format("packed rows are arrays of numbers in one dimension, expected that of {} in {}",
+                    dtype_name(element.dtype), metadata.shape.size()));
+  }
+}
+
 std::vector<std::int64_t> parse_shape(const nlohmann::json& value, const char* what) {
   std::vector<std::int64_t> shape;
   for (const auto& length : value) {
@@ -145,6 +159,8 @@ ZarrMetadata spec_metadata(const ArraySpec& spec, StoreFormat format) {
     throw input_error("string arrays of more than one dimension are not supported");
   }
   parse_fill(nullptr, metadata);
+  metadata.packed_rows = spec.codec == "packed_rows";
+  check_packed(metadata);
   metadata.codecs =
       spec_codecs(spec.codec, spec.level, std::max<std::size_t>(metadata.element.size, 1));
   metadata.key_prefix = format == StoreFormat::zarr3;

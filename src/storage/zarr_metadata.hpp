@@ -29,6 +29,7 @@ struct ZarrMetadata {
   std::string fill_text;                  ///< strings only
   nlohmann::json table_fill;              ///< of a table: base64 of a record, or a value a field
   std::vector<std::size_t> order;         ///< axes as stored; empty if as they are
+  bool packed_rows = false;               ///< elements become bytes by that codec of ours
   std::vector<ByteCodec> codecs;          ///< of the inner chunks, if sharded
   IndexLocation index_location = IndexLocation::end;
   bool index_checksum = true;     ///< the shard index ends with its crc32c
@@ -68,6 +69,8 @@ struct ZarrMetadata {
 
 /// Shapes and chunk shapes, checked: as many, positive chunks, and counts that fit int64.
 void check_shapes(const ZarrMetadata& metadata);
+/// That elements can be packed rows, if they are. \throws Error(input)
+void check_packed(const ZarrMetadata& metadata);
 /// The fill value of an array that is no table.
 void parse_fill(const nlohmann::json& value, ZarrMetadata& metadata);
 [[nodiscard]] std::vector<std::int64_t> parse_shape(const nlohmann::json& value, const char* what);

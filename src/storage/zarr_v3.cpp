@@ -12,6 +12,8 @@ namespace {
 
 using nlohmann::json;
 
+constexpr const char* packed_rows_codec = "cellmill.packed_rows";
+
 std::vector<std::size_t> parse_transpose(const json& configuration, std::size_t axes) {
   const json order = configuration.at("order");
   std::vector<std::size_t> parsed;
@@ -60,6 +62,14 @@ void parse_codecs(const json& chain, ZarrMetadata& metadata) {
       if (elements_to_bytes || metadata.element.text == TextForm::vlen_utf8) throw misplaced();
       set_byte_order(configuration.value("endian", std::string("little")), metadata);
       elements_to_bytes = true;
+    } else if (name == packed_rows_codec) {
+      if (elements_to_bytes) throw misplaced();
+      if (!configuration.empty()) {
+        throw input_error(fmt::format("codec '{}' with a configuration is not supported", name));
+      }
+      metadata.packed_rows = true;
+      check_packed(metadata);
+      elements_to_bytes = true;
     } else if (name == "vlen-utf8") {
       if (elements_to_bytes || metadata.element.text != TextForm::vlen_utf8) throw misplaced();
       elements_to_bytes = true;
@@ -106,7 +116,9 @@ void parse_shards(const json& configuration, ZarrMetadata& metadata) {
 
 json codec_chain(const ZarrMetadata& metadata) {
   json chain = json::array();
-  if (metadata.element.text != TextForm::none) {
+  if (metadata.packed_rows) {
+    chain.push_back({{"name", packed_rows_codec}, {"configuration", json::object()}});
+  } else if (metadata.element.text != TextForm::none) {
     chain.push_back({{"name", "vlen-utf8"}});
   } else if (metadata.element.size == 1) {
     chain.push_back({{"name", "bytes"}});

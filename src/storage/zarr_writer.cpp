@@ -3,11 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
+#include "storage/packed_rows_layout.hpp"
 #include "storage/zarr_files.hpp"
 #include "storage/zarr_shards.hpp"
 #include "storage/zarr_text.hpp"
@@ -98,6 +100,14 @@ Bytes ZarrWriter::encode_shard(std::span<const std::int64_t> origin,
 
 Bytes ZarrWriter::encode_elements(std::span<const std::int64_t> origin, std::int64_t first_row,
                                   std::span<const std::byte> rows) const {
+  if (metadata_.packed_rows) {
+    const std::int64_t count = std::min(metadata_.chunk_shape[0], metadata_.shape[0] - origin[0]);
+    const std::size_t width = metadata_.element.size;
+    const auto elements = rows.subspan(static_cast<std::size_t>(origin[0] - first_row) * width,
+                                       static_cast<std::size_t>(count) * width);
+    return encode_bytes(metadata_.codecs, pack_chunk(PackedKind::counts, metadata_.element.dtype,
+                                                     elements, 0, std::array{count}));
+  }
   // Chunks of whole rows lie in one piece.
   const bool whole_rows =
       !origin.empty() && std::equal(metadata_.shape.begin() + 1, metadata_.shape.end(),
@@ -130,6 +140,27 @@ void ZarrWriter::write_rows(std::int64_t first_row, std::span<const std::byte> r
   check_rows(first_row, count);
   write_units(first_row, count, [&](std::span<const std::int64_t> origin) {
     return encode_elements(origin, first_row, rows);
+  });
+}
+
+void ZarrWriter::write_packed(std::int64_t first_row,
+                              std::span<const RawVector<std::byte>> chunks) {
+  if (!metadata_.packed_rows) {
+    throw input_error(location_ + ": packed rows can't be written to an array with another codec");
+  }
+  const std::int64_t length = metadata_.chunk_shape[0];
+  const std::int64_t room =
+      std::min(static_cast<std::int64_t>(chunks.size()) * length, metadata_.shape[0] - first_row);
+  check_rows(first_row, room);
+  write_units(first_row, room, [&](std::span<const std::int64_t> origin) {
+    const auto& chunk = chunks[static_cast<std::size_t>((origin[0] - first_row) / length)];
+    const std::int64_t expected = std::min(length, metadata_.shape[0] - origin[0]);
+    const std::int64_t found = PackedChunk(chunk).elements();
+    if (found != expected) {
+      throw input_error(fmt::format("the chunk of elements {}–{} has {}", grouped(origin[0]),
+                                    grouped(origin[0] + expected), grouped(found)));
+    }
+    return encode_bytes(metadata_.codecs, chunk);
   });
 }
 

@@ -20,6 +20,7 @@ class ZarrWriter : public ArrayWriter {
 
   [[nodiscard]] std::int64_t unit_rows() const override;
   void write_rows(std::int64_t first_row, std::span<const std::byte> rows) override;
+  void write_packed(std::int64_t first_row, std::span<const RawVector<std::byte>> chunks) override;
   void write_strings(std::int64_t first_row, const Strings& rows) override;
 
  private:

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cellmill/compute/cpu_level.hpp"
+#include "cellmill/core/cpu_level.hpp"
 #include "cellmill/compute/csr_view.hpp"
 
 namespace cellmill {

@@ -23,8 +23,9 @@ enum class StoreFormat {
 };
 
 /// How a new array is laid out. Codec names: "none", "gzip", "zstd", "lz4" (blosc-lz4 with
-/// shuffle); Zarr only: "zstd", "lz4". HDF5: "none" (contiguous, allocated early, not filled) and
-/// "gzip" (chunked).
+/// shuffle); Zarr only: "zstd", "lz4"; Zarr v3 only, numbers in one dimension: "packed_rows"
+/// (storage/packed_rows.hpp, with a checksum). HDF5: "none" (contiguous, allocated early, not
+/// filled) and "gzip" (chunked).
 struct ArraySpec {
   DType dtype = DType::float32;
   std::vector<std::int64_t> shape;        ///< empty: a scalar
@@ -60,6 +61,12 @@ class ArrayWriter {
   /// different rows (HDF5 locks). \throws Error(io), saying how much was wanted, if the disk is
   /// full
   virtual void write_rows(std::int64_t first_row, std::span<const std::byte> rows) = 0;
+
+  /// Writes chunks that pack_chunk() made, to an array whose codec is "packed_rows": consecutive
+  /// ones that hold the elements from `first_row` on; the same rule for rows. (write_rows() makes
+  /// one row of each chunk.) \throws Error(input) if the array has another codec, or a chunk other
+  /// elements than its place asks for
+  virtual void write_packed(std::int64_t first_row, std::span<const RawVector<std::byte>> chunks);
 
   /// Variable-length strings of a 1-D array; the same rule for rows.
   virtual void write_strings(std::int64_t first_row, const Strings& rows) = 0;

@@ -81,6 +81,29 @@ struct Zarr3Sharded : NativeBackend {
   }
 };
 
+struct PackedRowsArray : NativeBackend {
+  explicit PackedRowsArray(fs::path store)
+      : NativeBackend(std::move(store), StoreFormat::zarr3, "packed_rows") {}
+  [[nodiscard]] bool supports(Capability capability) const override {
+    return capability != Capability::strings && capability != Capability::scalars &&
+           capability != Capability::many_axes;
+  }
+};
+
+struct PackedRowsSharded : PackedRowsArray {
+  using PackedRowsArray::PackedRowsArray;
+  [[nodiscard]] std::vector<std::int64_t> shards(const ArraySpec& spec) const override {
+    std::vector<std::int64_t> shape = spec.chunk_shape;
+    for (std::int64_t& length : shape) length *= 3;
+    return shape;
+  }
+  void corrupt_first_chunk() override {
+    std::fstream file(store() / "group/array/c/0", std::ios::in | std::ios::out | std::ios::binary);
+    file.seekp(40);
+    file.write("\xff\xff", 2);
+  }
+};
+
 /// A store made and read by z5.
 class Z5Backend : public ArrayBackend {
  public:
@@ -98,6 +121,7 @@ class Z5Backend : public ArrayBackend {
       case Capability::missing_chunks:
         return true;
       case Capability::tells_short_chunks:
+      case Capability::many_axes:
         return true;
       default:
         return false;
@@ -128,8 +152,8 @@ struct Z5Zarr3Plain : Z5Backend {
   explicit Z5Zarr3Plain(fs::path store) : Z5Backend(std::move(store), StoreFormat::zarr3, "none") {}
 };
 
-using NativeTypes =
-    testing::Types<Zarr2Zstd, Zarr2Blosc, Zarr3Zstd, Zarr3Gzip, Zarr3Plain, Zarr3Sharded>;
+using NativeTypes = testing::Types<Zarr2Zstd, Zarr2Blosc, Zarr3Zstd, Zarr3Gzip, Zarr3Plain,
+                                   Zarr3Sharded, PackedRowsArray, PackedRowsSharded>;
 INSTANTIATE_TYPED_TEST_SUITE_P(Zarr, ArraySuite, NativeTypes);
 
 using Z5Types = testing::Types<Z5Zarr2Blosc, Z5Zarr2Gzip, Z5Zarr3Zstd, Z5Zarr3Plain>;

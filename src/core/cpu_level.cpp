@@ -1,4 +1,4 @@
-#include "cellmill/compute/cpu_level.hpp"
+#include "cellmill/core/cpu_level.hpp"
 
 #include "cellmill/core/error.hpp"
 
