@@ -71,14 +71,12 @@ class CsrMatrix final : public MatrixSource {
                 (rows.size() + 1) * static_cast<std::int64_t>(sizeof(std::int64_t))};
   }
 
-  [[nodiscard]] FetchedRows fetch(Range rows) const override {
-    FetchedRows fetched;
-    fetched.rows = rows;
-    fetched.indptr = indptr(rows);
-    const Range stored{fetched.indptr.front(), fetched.indptr.back()};
-    fetched.indices = fetch_range(*indices_, stored);
-    fetched.values = fetch_range(*data_, stored);
-    return fetched;
+  void fetch(Range rows, FetchedRows& out) const override {
+    out.rows = rows;
+    out.indptr = indptr(rows);
+    const Range stored{out.indptr.front(), out.indptr.back()};
+    fetch_range(*indices_, stored, out.indices);
+    fetch_range(*data_, stored, out.values);
   }
 
   void decode(const FetchedRows& fetched, CsrChunk& out) const override {
@@ -89,8 +87,8 @@ class CsrMatrix final : public MatrixSource {
     for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
       out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
     }
-    out.indices.resize(nnz);
-    out.values.resize(nnz);
+    resize_for_reuse(out.indices, nnz);
+    resize_for_reuse(out.values, nnz);
     decode_indices(*indices_, fetched.indices, out.indices);
     decode_range<float>(*data_, fetched.values, out.values);
     with_context(indices_->info().location, [&] { make_canonical(out); });

@@ -69,7 +69,7 @@ MatrixSource::Cost SortedMatrix::cost(Range rows, std::int64_t nnz) const {
   return {ready ? nnz * unpacked : on_disk, nnz * unpacked + indptr_bytes};
 }
 
-FetchedRows SortedMatrix::fetch(Range rows) const {
+void SortedMatrix::fetch(Range rows, FetchedRows& out) const {
   auto ready = prepared(rows);
   if (ready == nullptr) {
     // Whoever reads a few rows of a small file need not know; others prepare what they want first.
@@ -78,16 +78,16 @@ FetchedRows SortedMatrix::fetch(Range rows) const {
     ready = prepared(rows);
   }
   const Range local{rows.begin - ready->rows.begin, rows.end - ready->rows.begin};
-  FetchedRows fetched;
-  fetched.rows = rows;
-  fetched.indptr = indptr(rows);
-  const Range stored{fetched.indptr.front(), fetched.indptr.back()};
+  out.rows = rows;
+  out.indptr = indptr(rows);
+  const Range stored{out.indptr.front(), out.indptr.back()};
   SortedRows::Part part = ready->sorted.read(local);
-  fetched.indices.range = stored;
-  fetched.values.range = stored;
-  fetched.indices.chunks.emplace_back().bytes = std::move(part.columns);
-  fetched.values.chunks.emplace_back().bytes = std::move(part.values);
-  return fetched;
+  out.indices.range = stored;
+  out.values.range = stored;
+  out.indices.chunks.resize(1);
+  out.values.chunks.resize(1);
+  out.indices.chunks.front().own(std::move(part.columns));
+  out.values.chunks.front().own(std::move(part.values));
 }
 
 void SortedMatrix::decode(const FetchedRows& fetched, CsrChunk& out) const {
@@ -98,8 +98,8 @@ void SortedMatrix::decode(const FetchedRows& fetched, CsrChunk& out) const {
   for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
     out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
   }
-  out.indices.resize(nnz);
-  out.values.resize(nnz);
+  resize_for_reuse(out.indices, nnz);
+  resize_for_reuse(out.values, nnz);
   if (nnz > 0) {
     std::memcpy(out.indices.data(), fetched.indices.chunks.front().bytes.data(),
                 nnz * sizeof(std::int32_t));

@@ -19,7 +19,7 @@ class SortedMatrix : public MatrixSource {
   /// Until rows are prepared, the non-zeros spread evenly over all of them.
   [[nodiscard]] std::vector<std::int64_t> indptr(Range rows) const final;
   [[nodiscard]] Cost cost(Range rows, std::int64_t nnz) const final;
-  [[nodiscard]] FetchedRows fetch(Range rows) const final;
+  void fetch(Range rows, FetchedRows& out) const final;
   void decode(const FetchedRows& fetched, CsrChunk& out) const final;
   [[nodiscard]] bool has_rows() const final { return false; }
   void prepare(Range rows, const std::filesystem::path& scratch_folder, Arena& arena) const final;

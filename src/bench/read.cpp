@@ -14,8 +14,8 @@
 #include "cellmill/core/stop.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/storage/codec_rates.hpp"
-#include "cellmill/stream/chunk_pool.hpp"
 #include "cellmill/stream/pipeline.hpp"
+#include "cellmill/stream/pool.hpp"
 #include "cellmill/stream/segment.hpp"
 
 namespace cellmill {
@@ -28,13 +28,15 @@ double seconds_since(Clock::time_point begin) {
 }
 
 struct Item : Fetched {
-  FetchedRows rows;
+  explicit Item(Pool<FetchedRows>::Loan loan) : rows(std::move(loan)) {}
+  Pool<FetchedRows>::Loan rows;
 };
 
 /// Reads every row of all sources once; returns the bytes fetched.
 std::int64_t read_once(const std::vector<std::unique_ptr<AnnData>>& sources,
                        const std::vector<Segment>& segments, Arena& arena, MemoryBudget& budget) {
-  ChunkPool pool;
+  Pool<FetchedRows> stored;
+  Pool<CsrChunk> chunks;
   std::atomic<std::int64_t> bytes{0};
   const auto x_of = [&](std::int64_t at) -> const MatrixSource& {
     const Segment& segment = segments[static_cast<std::size_t>(at)];
@@ -48,14 +50,14 @@ std::int64_t read_once(const std::vector<std::unique_ptr<AnnData>>& sources,
     return cost.encoded + cost.decoded;
   };
   pass.fetch = [&](std::int64_t at) {
-    auto item = std::make_unique<Item>();
-    item->rows = x_of(at).fetch(segments[static_cast<std::size_t>(at)].rows);
-    bytes += item->rows.encoded_bytes();
+    auto item = std::make_unique<Item>(stored.borrow());
+    x_of(at).fetch(segments[static_cast<std::size_t>(at)].rows, *item->rows);
+    bytes += item->rows->encoded_bytes();
     return item;
   };
   pass.process = [&](std::int64_t at, Fetched& fetched) {
-    const auto chunk = pool.borrow();
-    x_of(at).decode(static_cast<Item&>(fetched).rows, *chunk);
+    const auto chunk = chunks.borrow();
+    x_of(at).decode(*static_cast<Item&>(fetched).rows, *chunk);
   };
   pass.check = [] {
     if (stop_requested()) throw stopped_error("bench was stopped");

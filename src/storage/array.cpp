@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -97,19 +98,42 @@ std::int64_t chunk_count(const ArrayInfo& info) {
 
 std::int64_t chunk_elements(const ArrayInfo& info) { return product(info.chunk_shape); }
 
-std::int64_t FetchedRange::encoded_bytes() const {
+std::span<std::byte> EncodedChunk::own(std::size_t size) {
+  resize_for_reuse(owned, size);
+  bytes = owned;
+  return owned;
+}
+
+void EncodedChunk::own(RawVector<std::byte> all) {
+  owned = std::move(all);
+  bytes = owned;
+}
+
+void EncodedChunk::begin(std::int64_t number) {
+  chunk = number;
+  missing = false;
+  filter_mask = 0;
+  offset = -1;
+  bytes = {};
+}
+
+std::int64_t FetchedChunks::encoded_bytes() const {
   std::int64_t bytes = 0;
   for (const EncodedChunk& chunk : chunks) bytes += static_cast<std::int64_t>(chunk.bytes.size());
   return bytes;
 }
 
-std::vector<EncodedChunk> Array::fetch_many(Range chunks) const {
-  std::vector<EncodedChunk> fetched;
-  fetched.reserve(static_cast<std::size_t>(chunks.size()));
+std::int64_t FetchedChunks::held_bytes() const {
+  std::size_t bytes = room.capacity() + chunks.capacity() * sizeof(EncodedChunk);
+  for (const EncodedChunk& chunk : chunks) bytes += chunk.owned.capacity();
+  return static_cast<std::int64_t>(bytes);
+}
+
+void Array::fetch_many(Range chunks, FetchedChunks& into) const {
+  into.chunks.clear();
   for (std::int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-    fetched.push_back(fetch(chunk));
+    into.chunks.push_back(fetch(chunk));
   }
-  return fetched;
 }
 
 void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {
@@ -122,12 +146,19 @@ void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::
 }
 
 FetchedRange fetch_range(const Array& array, Range range) {
+  FetchedRange fetched;
+  fetch_range(array, range, fetched);
+  return fetched;
+}
+
+void fetch_range(const Array& array, Range range, FetchedRange& into) {
   const ArrayInfo& info = array.info();
   expect_one_axis(info);
   expect_inside(info, range, "elements");
   const Range wanted = chunk_rows(info, range);
   with_context(info.location, [&] { expect_memory(wanted.size(), sizeof(EncodedChunk)); });
-  return {range, array.fetch_many(wanted)};
+  into.range = range;
+  array.fetch_many(wanted, into);
 }
 
 template <class T>

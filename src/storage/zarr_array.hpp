@@ -19,11 +19,16 @@ class ZarrArray : public Array {
 
   [[nodiscard]] const ArrayInfo& info() const override { return info_; }
   [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override;
+  void fetch_many(Range chunks, FetchedChunks& into) const override;
   [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override;
   void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override;
   [[nodiscard]] Strings read_strings(Range range) const override;
 
  private:
+  /// An inner chunk of a shard, without its bytes.
+  StoredChunk find(std::int64_t chunk, EncodedChunk& encoded) const;
+  /// A chunk in a file of its own.
+  void fetch_file(std::int64_t chunk, EncodedChunk& encoded) const;
   void fill(std::span<std::byte> out) const;
   /// Elements in the order and byte order of memory.
   void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;

@@ -24,6 +24,10 @@ struct FetchedRows {
   [[nodiscard]] std::int64_t encoded_bytes() const {
     return indices.encoded_bytes() + values.encoded_bytes();
   }
+  /// Memory, also what is kept for the next use.
+  [[nodiscard]] std::int64_t held_bytes() const {
+    return indices.held_bytes() + values.held_bytes();
+  }
 };
 
 /// Rows of X, of a layer or of raw as CsrChunks, whatever the disk holds. Values become float32, as
@@ -67,7 +71,13 @@ class MatrixSource {
     static_cast<void>(rows), static_cast<void>(scratch_folder), static_cast<void>(arena);
   }
 
-  [[nodiscard]] virtual FetchedRows fetch(Range rows) const = 0;
+  /// Into `out`, reusing its buffers.
+  virtual void fetch(Range rows, FetchedRows& out) const = 0;
+  [[nodiscard]] FetchedRows fetch(Range rows) const {
+    FetchedRows fetched;
+    fetch(rows, fetched);
+    return fetched;
+  }
 
   /// Decodes into `out`, reusing its buffers. Rows are made canonical: columns sorted, duplicates
   /// added up. \throws Error(input) for a column outside the matrix, naming the row

@@ -101,9 +101,9 @@ TEST(ForeignHdf5, WrongChecksumsAreErrors) {
   foreign.write(H5T_STD_I32LE);
   const EncodedChunk chunk = foreign.open()->fetch(0);
   EncodedChunk damaged;
-  damaged.bytes = chunk.bytes;
+  damaged.own({chunk.bytes.begin(), chunk.bytes.end()});
   damaged.offset = chunk.offset;
-  damaged.bytes[17] ^= std::byte{4};
+  damaged.owned[17] ^= std::byte{4};
   std::vector<std::byte> out(count * 4);
   foreign.open()->decode(chunk, out);
   const auto array = foreign.open();
