@@ -3,9 +3,14 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
+#include <vector>
 
 #include "bench/read_peers.hpp"
 #include "cellmill/anndata/anndata.hpp"
@@ -32,94 +37,125 @@ struct Item : Fetched {
   Pool<FetchedRows>::Loan rows;
 };
 
-/// Reads every row of all sources once; returns the bytes fetched.
-std::int64_t read_once(const std::vector<std::unique_ptr<AnnData>>& sources,
-                       const std::vector<Segment>& segments, Arena& arena, MemoryBudget& budget) {
-  Pool<FetchedRows> stored;
-  Pool<CsrChunk> chunks;
-  std::atomic<std::int64_t> bytes{0};
-  const auto x_of = [&](std::int64_t at) -> const MatrixSource& {
-    const Segment& segment = segments[static_cast<std::size_t>(at)];
-    return sources[static_cast<std::size_t>(segment.source)]->x();
-  };
-  Pass pass;
-  pass.count = static_cast<std::int64_t>(segments.size());
-  pass.cost = [&](std::int64_t at) {
-    const Segment& segment = segments[static_cast<std::size_t>(at)];
-    const MatrixSource::Cost cost = x_of(at).cost(segment.rows, segment.nnz);
-    return cost.encoded + cost.decoded;
-  };
-  pass.fetch = [&](std::int64_t at) {
-    auto item = std::make_unique<Item>(stored.borrow());
-    x_of(at).fetch(segments[static_cast<std::size_t>(at)].rows, *item->rows);
-    bytes += item->rows->encoded_bytes();
-    return item;
-  };
-  pass.process = [&](std::int64_t at, Fetched& fetched) {
-    const auto chunk = chunks.borrow();
-    x_of(at).decode(*static_cast<Item&>(fetched).rows, *chunk);
-  };
-  pass.check = [] {
-    if (stop_requested()) throw stopped_error("bench was stopped");
-  };
-  run_pass(pass, {arena, budget});
-  return bytes;
+/// Reads every row of all sources, again and again with the same buffers.
+class Reading {
+ public:
+  Reading(const ReadBenchOptions& options, Arena& arena)
+      : arena_(arena), budget_(options.memory > 0 ? options.memory : available_memory() / 10 * 7) {
+    std::vector<std::int64_t> rows;
+    for (const auto& file : options.files) {
+      sources_.push_back(AnnData::open(file));
+      const MatrixSource& x = sources_.back()->x();
+      if (!x.has_rows()) {
+        throw input_error(fmt::format("{}: encoding {} found, bench read expects csr_matrix",
+                                      x.location(), x.encoding()));
+      }
+      rows.push_back(x.n_rows());
+    }
+    segments_ = make_segments(rows);
+    for (Segment& segment : segments_) {
+      const std::vector<std::int64_t> indptr = x_of(segment).indptr(segment.rows);
+      segment.nnz = indptr.back() - indptr.front();
+    }
+  }
+
+  [[nodiscard]] std::span<const std::unique_ptr<AnnData>> sources() const { return sources_; }
+
+  /// Returns the bytes fetched.
+  std::int64_t once() {
+    std::atomic<std::int64_t> bytes{0};
+    Pass pass;
+    pass.count = static_cast<std::int64_t>(segments_.size());
+    pass.cost = [&](std::int64_t at) {
+      const Segment& segment = segments_[static_cast<std::size_t>(at)];
+      const MatrixSource::Cost cost = x_of(segment).cost(segment.rows, segment.nnz);
+      return cost.encoded + cost.decoded;
+    };
+    pass.fetch = [&](std::int64_t at) {
+      const Segment& segment = segments_[static_cast<std::size_t>(at)];
+      auto item = std::make_unique<Item>(stored_.borrow());
+      x_of(segment).fetch(segment.rows, *item->rows);
+      bytes += item->rows->encoded_bytes();
+      return item;
+    };
+    pass.process = [&](std::int64_t at, Fetched& fetched) {
+      const auto chunk = chunks_.borrow();
+      x_of(segments_[static_cast<std::size_t>(at)])
+          .decode(*static_cast<Item&>(fetched).rows, *chunk);
+    };
+    pass.check = [] {
+      if (stop_requested()) throw stopped_error("bench was stopped");
+    };
+    run_pass(pass, {arena_, budget_});
+    return bytes;
+  }
+
+ private:
+  [[nodiscard]] const MatrixSource& x_of(const Segment& segment) const {
+    return sources_[static_cast<std::size_t>(segment.source)]->x();
+  }
+
+  Arena& arena_;
+  MemoryBudget budget_;
+  std::vector<std::unique_ptr<AnnData>> sources_;
+  std::vector<Segment> segments_;
+  Pool<FetchedRows> stored_;
+  Pool<CsrChunk> chunks_;
+};
+
+/// Chunks of values and columns of all sources, about 256 MiB of them decoded.
+ChunkSample sample_of(std::span<const std::unique_ptr<AnnData>> sources,
+                      std::int64_t decoded_bytes) {
+  constexpr double most_bytes = 256 << 20;
+  ChunkSample sample;
+  for (const auto& source : sources) {
+    const auto x = source->root().group("X");
+    for (const char* name : {"data", "indices"}) {
+      sample.add(x->array(name),
+                 std::min(1.0, most_bytes / std::max(1.0, static_cast<double>(decoded_bytes))));
+    }
+  }
+  return sample;
 }
 
 }  // namespace
 
 ReadBench bench_read(const ReadBenchOptions& options, Arena& arena) {
   ReadBench bench;
-  std::vector<std::unique_ptr<AnnData>> sources;
-  std::vector<std::int64_t> rows;
-  double limit_seconds = 0;
-  for (const auto& file : options.files) {
-    sources.push_back(AnnData::open(file));
-    const MatrixSource& x = sources.back()->x();
-    if (!x.has_rows()) {
-      throw input_error(fmt::format("{}: encoding {} found, bench read expects csr_matrix",
-                                    x.location(), x.encoding()));
-    }
-    rows.push_back(x.n_rows());
+  reset_peak_rss();
+  Reading reading(options, arena);
+  for (const auto& source : reading.sources()) {
+    const MatrixSource& x = source->x();
     bench.cells += x.n_rows();
     bench.nonzeros += x.nnz();
-  }
-  std::vector<Segment> segments = make_segments(rows);
-  for (Segment& segment : segments) {
-    const std::vector<std::int64_t> indptr =
-        sources[static_cast<std::size_t>(segment.source)]->x().indptr(segment.rows);
-    segment.nnz = indptr.back() - indptr.front();
-  }
-
-  reset_peak_rss();
-  MemoryBudget budget(options.memory > 0 ? options.memory : available_memory() / 10 * 7);
-  const auto warm = Clock::now();
-  do {
-    bench.stored_bytes = read_once(sources, segments, arena, budget);
-  } while (seconds_since(warm) < options.warmup);
-  const auto begin = Clock::now();
-  bench.seconds = std::numeric_limits<double>::infinity();
-  do {
-    const auto reading = Clock::now();
-    (void)read_once(sources, segments, arena, budget);
-    bench.seconds = std::min(bench.seconds, seconds_since(reading));
-  } while (seconds_since(begin) < options.seconds);
-  bench.peak_memory = peak_rss();
-
-  constexpr std::int64_t sample = std::int64_t{128} << 20;
-  for (const auto& source : sources) {
-    const auto x = source->root().group("X");
+    const auto group = source->root().group("X");
     for (const char* name : {"data", "indices"}) {
-      const auto array = x->array(name);
-      const std::int64_t bytes =
-          element_count(array->info()) * static_cast<std::int64_t>(dtype_size(array->info().dtype));
-      bench.decoded_bytes += bytes;
-      bench.codec = array->info().codecs;
-      if (bytes == 0) continue;
-      limit_seconds += static_cast<double>(bytes) / decode_rate(arena, *array, sample, 0.25);
+      const ArrayInfo info = group->array(name)->info();
+      bench.decoded_bytes +=
+          element_count(info) * static_cast<std::int64_t>(dtype_size(info.dtype));
+      bench.codec = info.codecs;
     }
   }
-  bench.limit_seconds = limit_seconds;
+
+  const auto warm = Clock::now();
+  do {
+    bench.stored_bytes = reading.once();
+  } while (seconds_since(warm) < options.warmup);
+  bench.peak_memory = peak_rss();
+
+  // In turn, because machines get faster and slower: the ratio is what counts.
+  const ChunkSample sample = sample_of(reading.sources(), bench.decoded_bytes);
+  const double share = static_cast<double>(bench.decoded_bytes) /
+                       static_cast<double>(std::max<std::int64_t>(sample.decoded_bytes(), 1));
+  bench.seconds = std::numeric_limits<double>::infinity();
+  bench.limit_seconds = std::numeric_limits<double>::infinity();
+  const auto begin = Clock::now();
+  do {
+    const auto start = Clock::now();
+    (void)reading.once();
+    bench.seconds = std::min(bench.seconds, seconds_since(start));
+    bench.limit_seconds = std::min(bench.limit_seconds, share * sample.decode(arena));
+  } while (seconds_since(begin) < options.seconds);
   bench.peers = read_by_python(options.files, options.python);
   return bench;
 }
