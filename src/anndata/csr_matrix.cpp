@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 #include <utility>
 
@@ -89,12 +90,26 @@ class CsrMatrix final : public MatrixSource {
     }
     resize_for_reuse(out.indices, nnz);
     resize_for_reuse(out.values, nnz);
-    decode_indices(*indices_, fetched.indices, out.indices);
+    const bool canonical = decode_columns(fetched.indices, out);
     decode_range<float>(*data_, fetched.values, out.values);
-    with_context(indices_->info().location, [&] { make_canonical(out); });
+    if (!canonical) with_context(indices_->info().location, [&] { make_canonical(out); });
   }
 
  private:
+  /// Chunk by chunk, each looked at while it is in the cache; returns whether all rows are
+  /// canonical.
+  [[nodiscard]] bool decode_columns(const FetchedRange& fetched, CsrChunk& out) const {
+    CanonicalCheck check(out);
+    const auto chunks = static_cast<std::int64_t>(fetched.chunks.size());
+    for (std::int64_t i = 0; i < chunks; ++i) {
+      decode_indices(*indices_, fetched, out.indices, i, chunks);
+      const std::int64_t end =
+          (fetched.chunks[static_cast<std::size_t>(i)].chunk + 1) * indices_->info().chunk_shape[0];
+      check.decoded(std::min(end, fetched.range.end) - fetched.range.begin);
+    }
+    return check.all_canonical();
+  }
+
   void expect_offset(std::int64_t row, std::int64_t expected) const {
     const std::int64_t found = indptr_.read<std::int64_t>({row, row + 1}).front();
     if (found == expected) return;

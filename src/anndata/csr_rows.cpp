@@ -51,6 +51,19 @@ bool is_canonical_row(std::span<const std::int32_t> columns, std::int32_t n_cols
   return falls == 0 && columns.front() >= 0 && columns.back() < n_cols;
 }
 
+void CanonicalCheck::decoded(std::int64_t columns) {
+  while (canonical_ && row_ < chunk_.n_rows()) {
+    const std::int64_t begin = chunk_.indptr[static_cast<std::size_t>(row_)];
+    const std::int64_t end = chunk_.indptr[static_cast<std::size_t>(row_) + 1];
+    if (end > columns) return;
+    canonical_ = is_canonical_row(
+        std::span(chunk_.indices)
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
+        chunk_.n_cols);
+    ++row_;
+  }
+}
+
 void make_canonical(CsrChunk& chunk) {
   std::vector<Entry> entries;
   std::size_t to = 0;  // where the row goes: rows move down once duplicates were added up

@@ -136,9 +136,31 @@ void Array::fetch_many(Range chunks, FetchedChunks& into) const {
   }
 }
 
+bool Array::is_whole_chunk(Range part) const {
+  return part.begin == 0 && part.end == chunk_elements(info());
+}
+
+std::int64_t Array::filled_elements(std::int64_t chunk) const {
+  const std::int64_t length = info().chunk_shape[0];
+  return std::min(length, info().shape[0] - chunk * length);
+}
+
+void Array::expect_part(Range part, std::size_t bytes) const {
+  if (info().shape.size() != 1) {
+    throw input_error(fmt::format("has {} dimensions, expected 1", info().shape.size()));
+  }
+  const std::int64_t all = chunk_elements(info());
+  if (part.begin < 0 || part.end < part.begin || part.end > all ||
+      static_cast<std::size_t>(part.size()) * dtype_size(info().dtype) != bytes) {
+    throw input_error(fmt::format("{} bytes of room for elements {}–{} of {}", bytes,
+                                  grouped(part.begin), grouped(part.end), grouped(all)));
+  }
+}
+
 void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {
+  if (is_whole_chunk(part)) return decode(encoded, out);
+  with_context(info().location, [&] { expect_part(part, out.size()); });
   const std::size_t width = dtype_size(info().dtype);
-  if (part.begin == 0 && part.end == chunk_elements(info())) return decode(encoded, out);
   const std::span<std::byte> decoded = scratch_for_chunk(info());
   decode(encoded, decoded);
   const auto from = decoded.subspan(static_cast<std::size_t>(part.begin) * width, out.size());

@@ -44,6 +44,10 @@ void expect_at_most(const char* codec, std::size_t found, std::size_t most) {
   }
 }
 
+[[noreturn]] void blosc_fault() {
+  throw input_error("blosc data are corrupt, or their codec is not in this libblosc");
+}
+
 std::size_t lz4_size(std::span<const std::byte> in) {
   std::uint32_t size = 0;
   if (in.size() < sizeof size) throw input_error("lz4 data end before their length");
@@ -114,9 +118,30 @@ void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out) {
   if (out.empty()) return;
   // One internal thread: we are parallel over chunks.
   const int size = blosc_decompress_ctx(in.data(), out.data(), out.size(), 1);
-  if (size < 0 || static_cast<std::size_t>(size) != out.size()) {
-    throw input_error("blosc data are corrupt, or their codec is not in this libblosc");
+  if (size < 0 || static_cast<std::size_t>(size) != out.size()) blosc_fault();
+}
+
+void blosc_decode_part(std::span<const std::byte> in, std::size_t whole, std::size_t begin,
+                       std::span<std::byte> out) {
+  expect_length("blosc", blosc_decoded_size(in), whole);
+  if (out.size() > whole || begin > whole - out.size()) {
+    throw input_error(fmt::format("bytes {}–{} of {} asked for", begin, begin + out.size(), whole));
   }
+  if (out.empty()) return;
+  std::size_t type_size = 0;
+  int flags = 0;
+  blosc_cbuffer_metainfo(in.data(), &type_size, &flags);
+  // Elements as large as the buffer says are all that libblosc gives; it may say anything.
+  if (type_size == 0 || begin % type_size != 0 || out.size() % type_size != 0) {
+    thread_local Bytes all;
+    all.resize(whole);
+    blosc_decode(in, all);
+    std::copy_n(all.begin() + static_cast<std::ptrdiff_t>(begin), out.size(), out.begin());
+    return;
+  }
+  const int size = blosc_getitem(in.data(), static_cast<int>(begin / type_size),
+                                 static_cast<int>(out.size() / type_size), out.data());
+  if (size < 0 || static_cast<std::size_t>(size) != out.size()) blosc_fault();
 }
 
 Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most) {

@@ -108,15 +108,42 @@ class DatasetArray final : public Array {
           if (layout_.access == Access::chunks) {
             undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
           } else {
-            const std::size_t bytes = std::min(encoded.bytes.size(), out.size());
-            std::copy_n(encoded.bytes.begin(), bytes, out.begin());
-            std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
+            copy_part(encoded.bytes, 0, out);
           }
           if (layout_.type.swap && layout_.access != Access::library) {
             swap_bytes(out, dtype_size(layout_.info.dtype));
           }
         },
         {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
+  }
+
+  void decode_part(const EncodedChunk& encoded, Range part,
+                   std::span<std::byte> out) const override {
+    if (is_whole_chunk(part)) return decode(encoded, out);
+    const bool quick = at_chunk(
+        layout_.info, encoded.chunk,
+        [&] {
+          expect_numbers();
+          expect_part(part, out.size());
+          const std::size_t width = dtype_size(layout_.info.dtype);
+          const std::size_t begin = static_cast<std::size_t>(part.begin) * width;
+          if (encoded.missing) {
+            fill(out);
+            return true;
+          }
+          if (layout_.access != Access::chunks) {
+            copy_part(encoded.bytes, begin, out);
+          } else if (!undo_part(layout_.pipeline, encoded.filter_mask, encoded.bytes,
+                                static_cast<std::size_t>(chunk_bytes_),
+                                static_cast<std::size_t>(filled_elements(encoded.chunk)) * width,
+                                begin, out)) {
+            return false;
+          }
+          if (layout_.type.swap && layout_.access != Access::library) swap_bytes(out, width);
+          return true;
+        },
+        {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
+    if (!quick) Array::decode_part(encoded, part, out);
   }
 
   [[nodiscard]] Strings read_strings(Range range) const override {
@@ -140,6 +167,15 @@ class DatasetArray final : public Array {
   }
 
  private:
+  /// Bytes from `begin` on of a chunk without filters; the last one of an array may be short.
+  static void copy_part(std::span<const std::byte> chunk, std::size_t begin,
+                        std::span<std::byte> out) {
+    const auto stored = chunk.subspan(std::min(begin, chunk.size()));
+    const std::size_t bytes = std::min(stored.size(), out.size());
+    if (bytes > 0) std::memcpy(out.data(), stored.data(), bytes);
+    std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
+  }
+
   void expect_numbers() const {
     if (layout_.info.dtype == DType::string) throw input_error("holds strings, expected numbers");
   }

@@ -136,7 +136,7 @@ void ZarrArray::decode_elements(std::span<const std::byte> encoded,
     swap_if_big_endian(element, stored);
     if (stored.data() != out.data()) std::copy(stored.begin(), stored.end(), out.begin());
   };
-  if (metadata_.order.empty() && !metadata_.field && !element.half) {
+  if (stored_in_order()) {
     decode_bytes(metadata_.codecs, encoded, out);
     return native(out);
   }
@@ -192,6 +192,29 @@ void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) co
       decode_elements(encoded.bytes, out);
     }
   });
+}
+
+void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
+                            std::span<std::byte> out) const {
+  if (is_whole_chunk(part)) return decode(encoded, out);
+  const bool quick = in_chunk(encoded.chunk, [&] {
+    if (metadata_.element.text != TextForm::none || !stored_in_order()) return false;
+    expect_part(part, out.size());
+    if (encoded.missing) {
+      fill(out);
+      return true;
+    }
+    const std::size_t begin = static_cast<std::size_t>(part.begin) * metadata_.element.size;
+    const std::size_t filled =
+        static_cast<std::size_t>(filled_elements(encoded.chunk)) * metadata_.element.size;
+    if (!decode_bytes_part(metadata_.codecs, encoded.bytes, metadata_.chunk_bytes(), filled, begin,
+                           out)) {
+      return false;
+    }
+    to_native(metadata_.element, out, out);
+    return true;
+  });
+  if (!quick) Array::decode_part(encoded, part, out);
 }
 
 void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,

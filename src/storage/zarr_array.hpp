@@ -22,6 +22,8 @@ class ZarrArray : public Array {
   void fetch_many(Range chunks, FetchedChunks& into) const override;
   [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override;
   void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override;
+  void decode_part(const EncodedChunk& encoded, Range part,
+                   std::span<std::byte> out) const override;
   [[nodiscard]] Strings read_strings(Range range) const override;
 
  private:
@@ -32,6 +34,10 @@ class ZarrArray : public Array {
   void fill(std::span<std::byte> out) const;
   /// Elements in the order and byte order of memory.
   void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;
+  /// Whether elements are stored as they are decoded, but for their byte order.
+  [[nodiscard]] bool stored_in_order() const {
+    return metadata_.order.empty() && !metadata_.field && !metadata_.element.half;
+  }
   void take_field(std::span<const std::byte> records, std::span<std::byte> out) const;
   void transpose(std::span<const std::byte> stored, std::span<std::byte> out) const;
   /// Strings [first, first + count) of a chunk.

@@ -118,7 +118,9 @@ class Array {
 
   /// Elements [part) of one chunk of a 1-D array, numbered within the chunk, as native elements:
   /// no more of the chunk is decoded than the codec requires. `out` has part.size() × dtype_size
-  /// bytes. \throws Error(input) as decode() does
+  /// bytes. A checksum at the end of all bytes is checked only if the part reaches to the last
+  /// element. (Here: decodes all of it.)
+  /// \throws Error(input) as decode() does
   virtual void decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const;
 
   /// How to decode rows one by one, where the chunks are made for it; else null.
@@ -127,6 +129,13 @@ class Array {
   /// Strings of rows [range) of a 1-D (or the one of a 0-d) string array: variable length, fixed
   /// length or bytes.
   [[nodiscard]] virtual Strings read_strings(Range range) const = 0;
+
+ protected:
+  /// \throws Error(input) unless elements [part) lie in a chunk and fill so many bytes
+  void expect_part(Range part, std::size_t bytes) const;
+  [[nodiscard]] bool is_whole_chunk(Range part) const;
+  /// Elements of a chunk of a 1-D array that are the array's: the last chunk hangs over its end.
+  [[nodiscard]] std::int64_t filled_elements(std::int64_t chunk) const;
 };
 
 /// Elements [range) of a 1-D array, fetched but not decoded.
