@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "cellmill/core/clones.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 
@@ -42,6 +43,7 @@ void mend(std::vector<Entry>& entries) {
 
 }  // namespace
 
+CELLMILL_CLONES
 bool is_canonical_row(std::span<const std::int32_t> columns, std::int32_t n_cols) {
   if (columns.empty()) return true;
   std::uint32_t falls = 0;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <numeric>
 #include <utility>
@@ -158,13 +159,17 @@ void Array::expect_part(Range part, std::size_t bytes) const {
 }
 
 void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {
-  if (is_whole_chunk(part)) return decode(encoded, out);
+  // What fits the cache is decoded there and copied: memcpy writes whole lines, which the processor
+  // need not fetch from memory first; decoders, and the shuffle above all, write theirs in pieces.
+  constexpr std::size_t in_cache = 512 << 10;
+  if (is_whole_chunk(part) && out.size() > in_cache) return decode(encoded, out);
   with_context(info().location, [&] { expect_part(part, out.size()); });
   const std::size_t width = dtype_size(info().dtype);
   const std::span<std::byte> decoded = scratch_for_chunk(info());
   decode(encoded, decoded);
-  const auto from = decoded.subspan(static_cast<std::size_t>(part.begin) * width, out.size());
-  std::copy(from.begin(), from.end(), out.begin());
+  if (out.empty()) return;
+  std::memcpy(out.data(), decoded.data() + static_cast<std::size_t>(part.begin) * width,
+              out.size());
 }
 
 FetchedRange fetch_range(const Array& array, Range range) {
@@ -207,7 +212,11 @@ void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> 
       continue;
     }
     const std::span<std::byte> decoded = scratch_for_part(to.size() * width);
-    array.decode_part(chunk, inside, decoded);
+    if (inside.size() == chunk_elements(info)) {
+      array.decode(chunk, decoded);
+    } else {
+      array.decode_part(chunk, inside, decoded);
+    }
     convert_elements<T>(info.dtype, decoded, to);
   }
 }

@@ -15,8 +15,6 @@
 namespace cellmill {
 namespace {
 
-using Clock = std::chrono::steady_clock;
-
 constexpr std::size_t chunk_elements_of_h5py = 17000;
 
 /// Chunks of columns and of counts in turn: gaps between columns are geometric, most counts are 1
@@ -47,6 +45,7 @@ std::vector<Bytes> count_chunks(std::size_t count) {
 double best_rate(Arena& arena, std::size_t count, std::size_t most_out,
                  const std::function<std::size_t(std::size_t, std::span<std::byte>)>& decode,
                  double seconds) {
+  using Clock = std::chrono::steady_clock;
   const auto workers = static_cast<std::size_t>(arena.threads());
   std::vector<Bytes> out(workers);
   for (Bytes& buffer : out) buffer.assign(most_out, std::byte{0});
@@ -144,11 +143,10 @@ void ChunkSample::add(std::unique_ptr<Array> array, double share) {
   arrays_.push_back(std::move(array));
 }
 
-double ChunkSample::decode(Arena& arena) const {
+void ChunkSample::decode(Arena& arena) const {
   std::vector<Bytes> out(static_cast<std::size_t>(arena.threads()));
   for (Bytes& buffer : out) buffer.assign(largest_, std::byte{});
   std::atomic<std::size_t> next{0};
-  const auto start = Clock::now();
   arena.for_each(arena.threads(), [&](std::int64_t worker) {
     const std::span<std::byte> room = out[static_cast<std::size_t>(worker)];
     for (std::size_t i = next++; i < chunks_.size(); i = next++) {
@@ -158,7 +156,6 @@ double ChunkSample::decode(Arena& arena) const {
                                       dtype_size(info.dtype)));
     }
   });
-  return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
 }  // namespace cellmill

@@ -10,6 +10,8 @@
 
 #ifdef CELLMILL_HAVE_ISAL
 #include <isa-l/igzip_lib.h>
+
+#include "storage/vector_registers.hpp"
 #endif
 
 namespace cellmill {
@@ -104,6 +106,7 @@ Inflated inflate_one(Wrapper wrapper, std::span<const std::byte> in, std::span<s
   state->next_out = reinterpret_cast<std::uint8_t*>(out.empty() ? &none : out.data());
   state->avail_out = static_cast<std::uint32_t>(out.size());
   const int status = isal_inflate_stateless(state.get());
+  clear_upper_halves();
   if (status == ISAL_END_INPUT) ends_early(wrapper);
   if (status != ISAL_DECOMP_OK && status != ISAL_OUT_OVERFLOW) {
     throw input_error(fmt::format("{} stream {}", wrapper_name(wrapper), isal_fault(status)));

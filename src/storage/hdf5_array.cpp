@@ -119,7 +119,6 @@ class DatasetArray final : public Array {
 
   void decode_part(const EncodedChunk& encoded, Range part,
                    std::span<std::byte> out) const override {
-    if (is_whole_chunk(part)) return decode(encoded, out);
     const bool quick = at_chunk(
         layout_.info, encoded.chunk,
         [&] {

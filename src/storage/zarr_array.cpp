@@ -196,7 +196,6 @@ void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) co
 
 void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
                             std::span<std::byte> out) const {
-  if (is_whole_chunk(part)) return decode(encoded, out);
   const bool quick = in_chunk(encoded.chunk, [&] {
     if (metadata_.element.text != TextForm::none || !stored_in_order()) return false;
     expect_part(part, out.size());

@@ -118,6 +118,7 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
 bool decode_bytes_part(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
                        std::size_t whole, std::size_t filled, std::size_t begin,
                        std::span<std::byte> part) {
+  if (codecs.size() > 1 && part.size() == whole) return false;
   std::size_t left = codecs.size();
   // Checksums, then one codec: what nearly every array has.
   for (; left > 0 && is_checksum(codecs[left - 1].kind); --left) {
@@ -131,6 +132,7 @@ bool decode_bytes_part(std::span<const ByteCodec> codecs, std::span<const std::b
     if (!part.empty()) std::memcpy(part.data(), in.data() + begin, part.size());
     return true;
   }
+  if (part.size() == whole) return false;
   const Kind kind = codecs[0].kind;
   if (kind == Kind::blosc) {
     blosc_decode_part(in, whole, begin, part);

@@ -117,10 +117,10 @@ class Array {
   virtual void decode(const EncodedChunk& encoded, std::span<std::byte> out) const = 0;
 
   /// Elements [part) of one chunk of a 1-D array, numbered within the chunk, as native elements:
-  /// no more of the chunk is decoded than the codec requires. `out` has part.size() × dtype_size
-  /// bytes. A checksum at the end of all bytes is checked only if the part reaches to the last
-  /// element. (Here: decodes all of it.)
-  /// \throws Error(input) as decode() does
+  /// no more of the chunk is decoded than the codec requires, and what is best done in the cache is
+  /// done there. `out`, anywhere in memory, has part.size() × dtype_size bytes. A checksum at the
+  /// end of all bytes is checked only if the part reaches to the last element. (Here: decodes all
+  /// of it.) \throws Error(input) as decode() does
   virtual void decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const;
 
   /// How to decode rows one by one, where the chunks are made for it; else null.

@@ -32,8 +32,8 @@ class ChunkSample {
   void add(std::unique_ptr<Array> array, double share);
   [[nodiscard]] std::int64_t decoded_bytes() const { return decoded_bytes_; }
   /// Decodes each once, each thread into a small buffer of its own that stays in its cache, and
-  /// takes the next chunk when it is done with one. Returns the seconds that took.
-  [[nodiscard]] double decode(Arena& arena) const;
+  /// takes the next chunk when it is done with one.
+  void decode(Arena& arena) const;
 
  private:
   std::vector<std::unique_ptr<Array>> arrays_;
