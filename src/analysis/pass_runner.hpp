@@ -11,6 +11,7 @@
 #include "analysis/run_passes.hpp"
 #include "analysis/segment_reader.hpp"
 #include "cellmill/comm/pulse.hpp"
+#include "cellmill/core/raw_vector.hpp"
 #include "cellmill/stream/pipeline.hpp"
 #include "cellmill/stream/pool.hpp"
 
@@ -28,7 +29,7 @@ struct SegmentPass {
         : bytes(std::move(the_bytes)), clock(the_clock), chunks(the_chunks) {}
     Pool<SegmentReader::Bytes>::Loan bytes;     ///< to be given back once decoded
     std::optional<Pool<CsrChunk>::Loan> chunk;  ///< for `deliver`
-    std::vector<float> projected;               ///< for `deliver`
+    RawVector<float> projected;                 ///< for `deliver`
     PassClock& clock;
     Pool<CsrChunk>& chunks;
   };

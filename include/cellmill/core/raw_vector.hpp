@@ -41,12 +41,12 @@ template <class T>
 using RawVector = std::vector<T, UninitialisedAllocator<T>>;
 
 /// Resizes a buffer that is used again and again; what it held is lost. In contrast to `resize`
-/// alone nothing is copied, and it has an eighth more room than asked for, not twice as much.
+/// alone nothing is copied, and it has little more room than asked for, not twice as much.
 template <class T>
 void resize_for_reuse(RawVector<T>& buffer, std::size_t size) {
   if (buffer.capacity() < size) {
     buffer = RawVector<T>();
-    buffer.reserve(size + size / 8);
+    buffer.reserve(size + size / 32);
   }
   buffer.resize(size);
 }
