@@ -205,7 +205,6 @@ bool undo_part(const Pipeline& pipeline, std::uint32_t mask, std::span<const std
     std::memcpy(part.data(), encoded.data() + begin, part.size());
     return true;
   }
-  if (part.size() == whole) return false;
   if (only->id == blosc_filter) {
     blosc_decode_part(encoded, whole, begin, part);
     return true;

@@ -132,7 +132,6 @@ bool decode_bytes_part(std::span<const ByteCodec> codecs, std::span<const std::b
     if (!part.empty()) std::memcpy(part.data(), in.data() + begin, part.size());
     return true;
   }
-  if (part.size() == whole) return false;
   const Kind kind = codecs[0].kind;
   if (kind == Kind::blosc) {
     blosc_decode_part(in, whole, begin, part);
