@@ -7,7 +7,9 @@
 #include <iostream>
 #include <memory>
 #include <new>
+#include <nlohmann/json.hpp>
 #include <string>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -29,7 +31,28 @@ constexpr int usage_status = 2;
 struct Failure {
   std::string message;
   int status = 1;
+  const char* kind = "other";  ///< for `--json`: what programs that run this one tell apart
 };
+
+const char* kind_name(Error::Kind kind) {
+  switch (kind) {
+    case Error::Kind::input:
+      return "input";
+    case Error::Kind::not_found:
+      return "not_found";
+    case Error::Kind::missing:
+      return "missing";
+    case Error::Kind::io:
+      return "io";
+    case Error::Kind::usage:
+      return "usage";
+    case Error::Kind::comm:
+      return "comm";
+    case Error::Kind::stopped:
+      return "stopped";
+  }
+  return "other";
+}
 
 std::string program_help(const std::vector<std::unique_ptr<Command>>& commands) {
   std::string text =
@@ -56,11 +79,15 @@ int launched_rank() {
   return 0;
 }
 
-/// Says what went wrong once, however many ranks failed alike.
-int report(const Failure& failure, const Communicator* comm) {
+/// Says what went wrong once, however many ranks failed alike; with --json on standard output too.
+int report(const Failure& failure, const Communicator* comm, Output output) {
   const bool joined = comm != nullptr && comm->size() > 1;
   if ((joined ? comm->rank() : launched_rank()) == 0) {
     std::cerr << "cellmill: error: " << failure.message << std::endl;
+    if (output == Output::json) {
+      const nlohmann::json error = {{"kind", failure.kind}, {"message", failure.message}};
+      std::cout << nlohmann::json{{"error", error}}.dump() << std::endl;
+    }
   } else if (!joined && launched_tasks().value_or(1) > 1) {
     // The launcher ends all tasks when one of them failed: leave the first the time to say why.
     std::this_thread::sleep_for(std::chrono::milliseconds(500));
@@ -85,7 +112,7 @@ Failure usage_failure(const CLI::ParseError& error, const CLI::App& app) {
       message += fmt::format("; did you mean {}?", nearest.front());
     }
   }
-  return {fmt::format("{} (see {} --help)", message, app.get_name()), usage_status};
+  return {fmt::format("{} (see {} --help)", message, app.get_name()), usage_status, "usage"};
 }
 
 /// Parses the command's arguments. \returns whether there is something to run: --help has been
@@ -125,21 +152,22 @@ void run_command(Command& command, const CommonOptions& options, const World& wo
 
 /// `body`'s status, or the report of what it threw.
 template <class Body>
-int reported(const CLI::App& app, const World& world, Body&& body) {
+int reported(const CLI::App& app, const World& world, Output output, Body&& body) {
   try {
     body();
     return EXIT_SUCCESS;
   } catch (const CLI::ParseError& error) {
-    return report(usage_failure(error, app), world.comm.get());
+    return report(usage_failure(error, app), world.comm.get(), output);
   } catch (const Error& error) {
     // 75 promises something to resume from; nothing writes checkpoints yet.
     const bool stopped = error.kind() == Error::Kind::stopped;
-    return report({error.what(), stopped ? EXIT_FAILURE : exit_status(error.kind())},
-                  world.comm.get());
+    return report(
+        {error.what(), stopped ? EXIT_FAILURE : exit_status(error.kind()), kind_name(error.kind())},
+        world.comm.get(), output);
   } catch (const std::bad_alloc&) {
-    return report({"out of memory; lower --memory or --threads", 1}, world.comm.get());
+    return report({"out of memory; lower --memory or --threads", 1}, world.comm.get(), output);
   } catch (const std::exception& error) {
-    return report({error.what(), 1}, world.comm.get());
+    return report({error.what(), 1}, world.comm.get(), output);
   }
 }
 
@@ -168,7 +196,10 @@ int run_program(int argc, const char* const* argv) {
   }
   CLI::App app("", "cellmill " + name);
   World world;
-  return reported(app, world, [&] {
+  const bool json = std::any_of(argv, argv + argc, [](const char* argument) {
+    return std::string_view(argument) == "--json";
+  });
+  return reported(app, world, json ? Output::json : Output::text, [&] {
     Command& command = find_command(commands, name);
     CommonOptions options;
     app.get_formatter()->column_width(34);

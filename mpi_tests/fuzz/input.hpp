@@ -83,10 +83,11 @@ class OneChunkStore final : public ByteStore {
   [[nodiscard]] std::int64_t size(const std::string& /*key*/) const override {
     return static_cast<std::int64_t>(chunk_.size());
   }
-  [[nodiscard]] std::optional<Bytes> read(const std::string& /*key*/,
-                                          std::int64_t most) const override {
+  [[nodiscard]] bool read_into(const std::string& /*key*/, std::int64_t most,
+                               Bytes& out) const override {
     check_most(size(""), most);
-    return chunk_;
+    out = chunk_;
+    return true;
   }
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& /*key*/) const override {
     return std::make_unique<MemorySource>(chunk_);

@@ -178,10 +178,11 @@ Counts count_pass(RunContext& run, BlobStore& cache) {
   if (cache.keeps()) pass.extra_per_nonzero = packed_bytes_per_nonzero;
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
     const Plate& plate = reader.plate(at);
-    const auto chunk = item.pool.borrow();
+    const auto chunk = item.chunks.borrow();
     {
       const auto timed = item.clock.time(PassClock::Stage::decoding);
-      reader.decode(at, item.bytes, *chunk);
+      reader.decode(at, *item.bytes, *chunk);
+      item.bytes.end();
     }
     const auto begin = static_cast<std::size_t>(reader.cells(at).begin);
     const auto cells = static_cast<std::size_t>(chunk->n_rows());
@@ -228,10 +229,11 @@ std::vector<BatchSums> log_pass(RunContext& run, const Counts& counts, const Blo
   SegmentPass pass("pass 1b (log moments)", reader);
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
     const Plate& plate = reader.plate(at);
-    const auto chunk = item.pool.borrow();
+    const auto chunk = item.chunks.borrow();
     {
       const auto timed = item.clock.time(PassClock::Stage::decoding);
-      reader.decode(at, item.bytes, *chunk);
+      reader.decode(at, *item.bytes, *chunk);
+      item.bytes.end();
     }
     const auto begin = static_cast<std::size_t>(reader.cells(at).begin);
     const auto cells = static_cast<std::size_t>(chunk->n_rows());

@@ -98,10 +98,11 @@ Components gram_pass(RunContext& run, const Counts& counts, const std::vector<do
   SegmentPass pass("pass 2 (Gram matrix)", reader);
   pass.extra_per_row = gram->scratch_bytes() / segment_rows;
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
-    const auto chunk = item.pool.borrow();
+    const auto chunk = item.chunks.borrow();
     {
       const auto timed = item.clock.time(PassClock::Stage::decoding);
-      reader.decode(at, item.bytes, slots, *chunk);
+      reader.decode(at, *item.bytes, slots, *chunk);
+      item.bytes.end();
     }
     kept_nnz[static_cast<std::size_t>(at)] = chunk->nnz();
     {

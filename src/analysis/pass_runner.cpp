@@ -8,7 +8,8 @@ namespace cellmill {
 
 void run_segments(RunContext& run, const SegmentPass& pass) {
   PassClock clock;
-  ChunkPool pool;
+  Pool<SegmentReader::Bytes> stored;
+  Pool<CsrChunk> chunks;
   ProgressLine line(pass.name, run.plan.n_cells());
 
   log_debug(pass.name + " begins");
@@ -31,14 +32,14 @@ void run_segments(RunContext& run, const SegmentPass& pass) {
                                            static_cast<double>(segment.nnz));
         };
         plain.fetch = [&](std::int64_t at) {
-          auto item = std::make_unique<SegmentPass::Item>(clock, pool);
+          auto item = std::make_unique<SegmentPass::Item>(clock, stored.borrow(), chunks);
           const auto timed = clock.time(PassClock::Stage::reading);
-          item->bytes = pass.reader.fetch(at);
+          pass.reader.fetch(at, *item->bytes);
           return item;
         };
         plain.process = [&](std::int64_t at, Fetched& fetched) {
           auto& item = static_cast<SegmentPass::Item&>(fetched);
-          const std::int64_t bytes = item.bytes.bytes();
+          const std::int64_t bytes = item.bytes->bytes();
           pass.process(at, item);
           clock.count(pass.reader.cells(at).size(), bytes);
           control.add(pass.reader.cells(at).size(), bytes);

@@ -11,8 +11,9 @@
 #include "analysis/run_passes.hpp"
 #include "analysis/segment_reader.hpp"
 #include "cellmill/comm/pulse.hpp"
-#include "cellmill/stream/chunk_pool.hpp"
+#include "cellmill/core/raw_vector.hpp"
 #include "cellmill/stream/pipeline.hpp"
+#include "cellmill/stream/pool.hpp"
 
 namespace cellmill {
 
@@ -23,12 +24,14 @@ struct SegmentPass {
 
   /// What a segment carries from stage to stage.
   struct Item : Fetched {
-    Item(PassClock& the_clock, ChunkPool& the_pool) : clock(the_clock), pool(the_pool) {}
-    SegmentReader::Bytes bytes;
-    std::optional<ChunkPool::Loan> chunk;  ///< for `deliver`
-    std::vector<float> projected;          ///< for `deliver`
+    Item(PassClock& the_clock, Pool<SegmentReader::Bytes>::Loan the_bytes,
+         Pool<CsrChunk>& the_chunks)
+        : bytes(std::move(the_bytes)), clock(the_clock), chunks(the_chunks) {}
+    Pool<SegmentReader::Bytes>::Loan bytes;     ///< to be given back once decoded
+    std::optional<Pool<CsrChunk>::Loan> chunk;  ///< for `deliver`
+    RawVector<float> projected;                 ///< for `deliver`
     PassClock& clock;
-    ChunkPool& pool;
+    Pool<CsrChunk>& chunks;
   };
 
   std::string name;             ///< `pass 1 (counts)`

@@ -40,11 +40,12 @@ void project_pass(RunContext& run, const Components& components, const std::vect
   pass.extra_per_row = components.k * static_cast<std::int64_t>(sizeof(float));
   pass.begin = [&](PulseControl& control) { outputs = make_outputs(control); };
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
-    item.chunk.emplace(item.pool.borrow());
+    item.chunk.emplace(item.chunks.borrow());
     CsrChunk& chunk = **item.chunk;
     {
       const auto timed = item.clock.time(PassClock::Stage::decoding);
-      reader.decode(at, item.bytes, slots, chunk);
+      reader.decode(at, *item.bytes, slots, chunk);
+      item.bytes.end();
     }
     const auto timed = item.clock.time(PassClock::Stage::computing);
     const std::vector<float> counts =

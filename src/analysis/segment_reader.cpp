@@ -32,46 +32,36 @@ std::int64_t SegmentReader::cost(std::int64_t at) const {
   return cost.encoded + cost.decoded;
 }
 
-SegmentReader::Bytes SegmentReader::fetch(std::int64_t at) const {
-  Bytes bytes;
-  bytes.from = nearest(at);
-  switch (bytes.from) {
+void SegmentReader::fetch(std::int64_t at, Bytes& out) const {
+  out.from = nearest(at);
+  switch (out.from) {
     case Bytes::From::small:
-      bytes.packed = small_->get(at);
-      break;
+      return small_->get(at, out.packed);
     case Bytes::From::cache:
-      bytes.packed = cache_->get(at);
-      break;
+      return cache_->get(at, out.packed);
     case Bytes::From::plate:
-      bytes.rows = plate(at).data->x().fetch(segment(at).rows);
-      break;
+      return plate(at).data->x().fetch(segment(at).rows, out.rows);
   }
-  return bytes;
 }
 
-void SegmentReader::decode(std::int64_t at, Bytes& bytes, CsrChunk& out) const {
+void SegmentReader::decode(std::int64_t at, const Bytes& bytes, CsrChunk& out) const {
   if (bytes.from == Bytes::From::cache) {
-    unpack_rows(bytes.packed, plate(at).data->n_vars(), out);
-    bytes.packed = {};
-    return;
+    return unpack_rows(bytes.packed, plate(at).data->n_vars(), out);
   }
   plate(at).data->x().decode(bytes.rows, out);
-  bytes.rows = {};
   select_rows(out, plan_.keep[static_cast<std::size_t>(at)]);
 }
 
-void SegmentReader::decode(std::int64_t at, Bytes& bytes, const GeneSlots& slots,
+void SegmentReader::decode(std::int64_t at, const Bytes& bytes, const GeneSlots& slots,
                            CsrChunk& out) const {
   const std::vector<std::int32_t>& slot =
       slots.of_plate[static_cast<std::size_t>(segment(at).source)];
   switch (bytes.from) {
     case Bytes::From::small:
       unpack_rows(bytes.packed, slots.n_slots, out);
-      bytes.packed = {};
       break;
     case Bytes::From::cache:
       unpack_rows(bytes.packed, slot, slots.n_slots, out);
-      bytes.packed = {};
       break;
     case Bytes::From::plate:
       decode(at, bytes, out);

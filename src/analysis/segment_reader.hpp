@@ -39,7 +39,7 @@ class SegmentReader {
   /// Most bytes that fetch and decode will take together.
   [[nodiscard]] std::int64_t cost(std::int64_t at) const;
 
-  /// A segment's bytes as they were stored.
+  /// A segment's bytes as they were stored; made to be used again.
   struct Bytes {
     enum class From { plate, cache, small } from = From::plate;
     FetchedRows rows;             ///< from the plate
@@ -47,13 +47,16 @@ class SegmentReader {
     [[nodiscard]] std::int64_t bytes() const {
       return from == From::plate ? rows.encoded_bytes() : static_cast<std::int64_t>(packed.size());
     }
+    [[nodiscard]] std::int64_t held_bytes() const {
+      return rows.held_bytes() + static_cast<std::int64_t>(packed.capacity());
+    }
   };
-  [[nodiscard]] Bytes fetch(std::int64_t at) const;
+  void fetch(std::int64_t at, Bytes& out) const;
 
-  /// All genes, as columns of the plate's var. Not for what came from `small`. Frees the bytes.
-  void decode(std::int64_t at, Bytes& bytes, CsrChunk& out) const;
-  /// Only genes with a slot, as columns of the slots. Frees the bytes.
-  void decode(std::int64_t at, Bytes& bytes, const GeneSlots& slots, CsrChunk& out) const;
+  /// All genes, as columns of the plate's var. Not for what came from `small`.
+  void decode(std::int64_t at, const Bytes& bytes, CsrChunk& out) const;
+  /// Only genes with a slot, as columns of the slots.
+  void decode(std::int64_t at, const Bytes& bytes, const GeneSlots& slots, CsrChunk& out) const;
 
  private:
   [[nodiscard]] Bytes::From nearest(std::int64_t at) const;

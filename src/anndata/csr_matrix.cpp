@@ -72,25 +72,25 @@ class CsrMatrix final : public MatrixSource {
                 (rows.size() + 1) * static_cast<std::int64_t>(sizeof(std::int64_t))};
   }
 
-  [[nodiscard]] FetchedRows fetch(Range rows) const override { return fetch(rows, indptr(rows)); }
+  void fetch(Range rows, FetchedRows& out) const override { fetch(rows, indptr(rows), out); }
 
-  [[nodiscard]] FetchedRows fetch(Range rows, std::vector<std::int64_t> offsets) const override {
-    FetchedRows fetched;
-    fetched.rows = rows;
-    fetched.indptr = std::move(offsets);
-    const Range stored{fetched.indptr.front(), fetched.indptr.back()};
-    fetched.indices = fetch_range(*indices_, stored);
-    fetched.values = fetch_range(*data_, stored);
-    return fetched;
+  void fetch(Range rows, std::vector<std::int64_t> offsets, FetchedRows& out) const override {
+    out.rows = rows;
+    out.indptr = std::move(offsets);
+    const Range stored{out.indptr.front(), out.indptr.back()};
+    fetch_range(*indices_, stored, out.indices);
+    fetch_range(*data_, stored, out.values);
   }
 
   void decode(const FetchedRows& fetched, CsrChunk& out) const override {
     decode_as(fetched, out);
-    with_context(indices_->info().location, [&] { make_canonical(out); });
+    const bool canonical = decode_columns(fetched.indices, out);
+    if (!canonical) with_context(indices_->info().location, [&] { make_canonical(out); });
   }
 
   void decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const override {
     decode_as(fetched, out);
+    decode_indices(*indices_, fetched.indices, out.indices);
     with_context(indices_->info().location,
                  [&] { check_columns(out.indptr, out.indices, out.first_row, out.n_cols); });
     with_context(data_->info().location, [&] { check_exact(dtype(), out.values); });
@@ -154,6 +154,7 @@ class CsrMatrix final : public MatrixSource {
   }
 
  private:
+  /// All but the columns.
   template <class Value>
   void decode_as(const FetchedRows& fetched, CsrRows<Value>& out) const {
     const auto nnz = static_cast<std::size_t>(fetched.values.range.size());
@@ -163,9 +164,8 @@ class CsrMatrix final : public MatrixSource {
     for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
       out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
     }
-    out.indices.resize(nnz);
-    out.values.resize(nnz);
-    decode_indices(*indices_, fetched.indices, out.indices);
+    resize_for_reuse(out.indices, nnz);
+    resize_for_reuse(out.values, nnz);
     decode_range<Value>(*data_, fetched.values, out.values);
   }
 
@@ -206,6 +206,20 @@ class CsrMatrix final : public MatrixSource {
                       static_cast<std::size_t>(end - at + PackedRows::slack)));
       at = end;
     }
+  }
+
+  /// Chunk by chunk, each looked at while it is in the cache; returns whether all rows are
+  /// canonical.
+  [[nodiscard]] bool decode_columns(const FetchedRange& fetched, CsrChunk& out) const {
+    CanonicalCheck check(out);
+    const auto chunks = static_cast<std::int64_t>(fetched.chunks.size());
+    for (std::int64_t i = 0; i < chunks; ++i) {
+      decode_indices(*indices_, fetched, out.indices, i, chunks);
+      const std::int64_t end =
+          (fetched.chunks[static_cast<std::size_t>(i)].chunk + 1) * indices_->info().chunk_shape[0];
+      check.decoded(std::min(end, fetched.range.end) - fetched.range.begin);
+    }
+    return check.all_canonical();
   }
 
   void expect_offset(std::int64_t row, std::int64_t expected) const {

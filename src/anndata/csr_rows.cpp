@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cellmill/core/clones.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 
@@ -35,6 +36,7 @@ void mend(std::vector<Entry>& entries) {
 
 }  // namespace
 
+CELLMILL_CLONES
 bool is_canonical_row(std::span<const std::int32_t> columns, std::int32_t n_cols) {
   if (columns.empty()) return true;
   std::uint32_t falls = 0;
@@ -62,6 +64,19 @@ void check_exact(DType dtype, std::span<const double> values) {
     if (std::abs(value) < limit) continue;
     throw input_error(
         fmt::format("a value of about {} found; whole numbers from 2^53 on are not copied", value));
+  }
+}
+
+void CanonicalCheck::decoded(std::int64_t columns) {
+  while (canonical_ && row_ < chunk_.n_rows()) {
+    const std::int64_t begin = chunk_.indptr[static_cast<std::size_t>(row_)];
+    const std::int64_t end = chunk_.indptr[static_cast<std::size_t>(row_) + 1];
+    if (end > columns) return;
+    canonical_ = is_canonical_row(
+        std::span(chunk_.indices)
+            .subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(end - begin)),
+        chunk_.n_cols);
+    ++row_;
   }
 }
 

@@ -89,23 +89,23 @@ MatrixSource::Cost SortedMatrix::cost(Range rows, std::int64_t nnz) const {
   return {ready ? nnz * unpacked : on_disk, nnz * unpacked + indptr_bytes};
 }
 
-FetchedRows SortedMatrix::fetch(Range rows) const {
+void SortedMatrix::fetch(Range rows, FetchedRows& out) const {
   const auto ready = prepared_now(rows);
   const Range local{rows.begin - ready->rows.begin, rows.end - ready->rows.begin};
-  FetchedRows fetched;
-  fetched.rows = rows;
-  fetched.indptr = indptr(rows);
-  const Range stored{fetched.indptr.front(), fetched.indptr.back()};
-  fetched.indices.range = stored;
-  fetched.values.range = stored;
+  out.rows = rows;
+  out.indptr = indptr(rows);
+  const Range stored{out.indptr.front(), out.indptr.back()};
+  out.indices.range = stored;
+  out.values.range = stored;
+  out.indices.chunks.resize(1);
+  out.values.chunks.resize(1);
   std::visit(
       [&](const auto& sorted) {
         auto part = sorted.read(local);
-        fetched.indices.chunks.emplace_back().bytes = std::move(part.columns);
-        fetched.values.chunks.emplace_back().bytes = std::move(part.values);
+        out.indices.chunks.front().own(std::move(part.columns));
+        out.values.chunks.front().own(std::move(part.values));
       },
       ready->sorted);
-  return fetched;
 }
 
 template <class Value>
@@ -117,8 +117,8 @@ void SortedMatrix::decode_as(const FetchedRows& fetched, CsrRows<Value>& out) co
   for (std::size_t i = 0; i < fetched.indptr.size(); ++i) {
     out.indptr[i] = fetched.indptr[i] - fetched.indptr.front();
   }
-  out.indices.resize(nnz);
-  out.values.resize(nnz);
+  resize_for_reuse(out.indices, nnz);
+  resize_for_reuse(out.values, nnz);
   if (nnz == 0) return;
   std::memcpy(out.indices.data(), fetched.indices.chunks.front().bytes.data(),
               nnz * sizeof(std::int32_t));

@@ -21,7 +21,7 @@ class SortedMatrix : public MatrixSource {
   [[nodiscard]] std::vector<std::int64_t> indptr(Range rows) const final;
   [[nodiscard]] Cost cost(Range rows, std::int64_t nnz) const final;
   using MatrixSource::fetch;
-  [[nodiscard]] FetchedRows fetch(Range rows) const final;
+  void fetch(Range rows, FetchedRows& out) const final;
   void decode(const FetchedRows& fetched, CsrChunk& out) const final;
   void decode_stored(const FetchedRows& fetched, CsrRows<double>& out) const final;
   [[nodiscard]] RawVector<std::int32_t> columns(Range rows) const final;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -52,6 +53,31 @@ void expect_elements(const Array& array, std::int64_t expected, const char* why)
                                 grouped(found), grouped(expected), why));
 }
 
+namespace {
+
+/// Stored row or column numbers as int32; those that are none become −1. Two sweeps only where
+/// there are such, because the first is vector code: its shifts see whether there are.
+template <class Stored>
+void narrow(std::span<const std::byte> from, std::span<std::int32_t> to) {
+  const auto stored = [&](std::size_t i) {
+    Stored value;
+    std::memcpy(&value, from.data() + i * sizeof value, sizeof value);
+    return value;
+  };
+  Stored outside = 0;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    const Stored value = stored(i);
+    outside |= value >> 31U;
+    to[i] = static_cast<std::int32_t>(value);
+  }
+  if (outside == 0) return;
+  for (std::size_t i = 0; i < to.size(); ++i) {
+    if (stored(i) >> 31U != 0) to[i] = -1;
+  }
+}
+
+}  // namespace
+
 void decode_indices(const Array& indices, const FetchedRange& fetched, std::span<std::int32_t> out,
                     std::int64_t piece, std::int64_t pieces) {
   const ArrayInfo& info = indices.info();
@@ -59,28 +85,23 @@ void decode_indices(const Array& indices, const FetchedRange& fetched, std::span
       info.dtype == DType::int64 || info.dtype == DType::uint64 || info.dtype == DType::uint32;
   if (!wide) return decode_range<std::int32_t>(indices, fetched, out, piece, pieces);
 
-  // Narrowed here, because a cast would hide those outside.
-  const std::size_t width = dtype_size(info.dtype);
+  // Narrowed here, because a cast would hide those outside. What is negative as int64 is far
+  // outside as uint64.
   thread_local RawVector<std::byte> decoded;
-  thread_local RawVector<std::int64_t> numbers;
-  decoded.resize(static_cast<std::size_t>(info.chunk_shape[0]) * width);
   const Range mine = even_part(static_cast<std::int64_t>(fetched.chunks.size()), pieces, piece);
   for (std::int64_t i = mine.begin; i < mine.end; ++i) {
     const EncodedChunk& chunk = fetched.chunks[static_cast<std::size_t>(i)];
-    indices.decode(chunk, decoded);
     const std::int64_t first = chunk.chunk * info.chunk_shape[0];
     const Range part{std::max(first, fetched.range.begin),
                      std::min(first + info.chunk_shape[0], fetched.range.end)};
-    numbers.resize(static_cast<std::size_t>(part.size()));
-    convert_elements<std::int64_t>(
-        info.dtype,
-        std::span(decoded).subspan(static_cast<std::size_t>(part.begin - first) * width,
-                                   numbers.size() * width),
-        numbers);
-    std::int32_t* to = out.data() + (part.begin - fetched.range.begin);
-    for (std::size_t k = 0; k < numbers.size(); ++k) {
-      const bool fits = numbers[k] >= 0 && numbers[k] <= std::numeric_limits<std::int32_t>::max();
-      to[k] = fits ? static_cast<std::int32_t>(numbers[k]) : -1;
+    decoded.resize(static_cast<std::size_t>(part.size()) * dtype_size(info.dtype));
+    indices.decode_part(chunk, {part.begin - first, part.end - first}, decoded);
+    const auto to = out.subspan(static_cast<std::size_t>(part.begin - fetched.range.begin),
+                                static_cast<std::size_t>(part.size()));
+    if (info.dtype == DType::uint32) {
+      narrow<std::uint32_t>(decoded, to);
+    } else {
+      narrow<std::uint64_t>(decoded, to);
     }
   }
 }

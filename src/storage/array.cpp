@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstring>
 #include <functional>
 #include <numeric>
+#include <utility>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -98,28 +100,77 @@ std::int64_t chunk_count(const ArrayInfo& info) {
 
 std::int64_t chunk_elements(const ArrayInfo& info) { return product(info.chunk_shape); }
 
-std::int64_t FetchedRange::encoded_bytes() const {
+std::span<std::byte> EncodedChunk::own(std::size_t size) {
+  resize_for_reuse(owned, size);
+  bytes = owned;
+  return owned;
+}
+
+void EncodedChunk::own(RawVector<std::byte> all) {
+  owned = std::move(all);
+  bytes = owned;
+}
+
+void EncodedChunk::begin(std::int64_t number) {
+  chunk = number;
+  missing = false;
+  filter_mask = 0;
+  offset = -1;
+  bytes = {};
+}
+
+std::int64_t FetchedChunks::encoded_bytes() const {
   std::int64_t bytes = 0;
   for (const EncodedChunk& chunk : chunks) bytes += static_cast<std::int64_t>(chunk.bytes.size());
   return bytes;
 }
 
-std::vector<EncodedChunk> Array::fetch_many(Range chunks) const {
-  std::vector<EncodedChunk> fetched;
-  fetched.reserve(static_cast<std::size_t>(chunks.size()));
+std::int64_t FetchedChunks::held_bytes() const {
+  std::size_t bytes = room.capacity() + chunks.capacity() * sizeof(EncodedChunk);
+  for (const EncodedChunk& chunk : chunks) bytes += chunk.owned.capacity();
+  return static_cast<std::int64_t>(bytes);
+}
+
+void Array::fetch_many(Range chunks, FetchedChunks& into) const {
+  into.chunks.clear();
   for (std::int64_t chunk = chunks.begin; chunk < chunks.end; ++chunk) {
-    fetched.push_back(fetch(chunk));
+    into.chunks.push_back(fetch(chunk));
   }
-  return fetched;
+}
+
+bool Array::is_whole_chunk(Range part) const {
+  return part.begin == 0 && part.end == chunk_elements(info());
+}
+
+std::int64_t Array::filled_elements(std::int64_t chunk) const {
+  const std::int64_t length = info().chunk_shape[0];
+  return std::min(length, info().shape[0] - chunk * length);
+}
+
+void Array::expect_part(Range part, std::size_t bytes) const {
+  if (info().shape.size() != 1) {
+    throw input_error(fmt::format("has {} dimensions, expected 1", info().shape.size()));
+  }
+  const std::int64_t all = chunk_elements(info());
+  if (part.begin < 0 || part.end < part.begin || part.end > all ||
+      static_cast<std::size_t>(part.size()) * dtype_size(info().dtype) != bytes) {
+    throw input_error(fmt::format("{} bytes of room for elements {}–{} of {}", bytes,
+                                  grouped(part.begin), grouped(part.end), grouped(all)));
+  }
 }
 
 void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {
+  // What fits the cache is decoded there and copied: memcpy writes whole lines, which the processor
+  // need not fetch from memory first; decoders, and the shuffle above all, write theirs in pieces.
+  constexpr std::size_t in_cache = 512 << 10;
+  if (is_whole_chunk(part) && out.size() > in_cache) return decode(encoded, out);
+  with_context(info().location, [&] { expect_part(part, out.size()); });
   const std::size_t width = dtype_size(info().dtype);
-  if (part.begin == 0 && part.end == chunk_elements(info())) return decode(encoded, out);
   const std::span<std::byte> decoded = scratch_for_chunk(info());
   decode(encoded, decoded);
-  const auto from = decoded.subspan(static_cast<std::size_t>(part.begin) * width, out.size());
-  std::copy(from.begin(), from.end(), out.begin());
+  if (out.empty()) return;
+  std::memcpy(out.data(), decoded.data() + static_cast<std::size_t>(part.begin) * width,
+              out.size());
 }
 
 void ArrayWriter::write_packed(std::int64_t /*first_row*/,
@@ -128,12 +179,19 @@ void ArrayWriter::write_packed(std::int64_t /*first_row*/,
 }
 
 FetchedRange fetch_range(const Array& array, Range range) {
+  FetchedRange fetched;
+  fetch_range(array, range, fetched);
+  return fetched;
+}
+
+void fetch_range(const Array& array, Range range, FetchedRange& into) {
   const ArrayInfo& info = array.info();
   expect_one_axis(info);
   expect_inside(info, range, "elements");
   const Range wanted = chunk_rows(info, range);
   with_context(info.location, [&] { expect_memory(wanted.size(), sizeof(EncodedChunk)); });
-  return {range, array.fetch_many(wanted)};
+  into.range = range;
+  array.fetch_many(wanted, into);
 }
 
 template <class T>
@@ -160,7 +218,11 @@ void decode_range(const Array& array, const FetchedRange& fetched, std::span<T> 
       continue;
     }
     const std::span<std::byte> decoded = scratch_for_part(to.size() * width);
-    array.decode_part(chunk, inside, decoded);
+    if (inside.size() == chunk_elements(info)) {
+      array.decode(chunk, decoded);
+    } else {
+      array.decode_part(chunk, inside, decoded);
+    }
     convert_elements<T>(info.dtype, decoded, to);
   }
 }

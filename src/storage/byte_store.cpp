@@ -24,6 +24,12 @@ std::string join_key(const std::string& path, const std::string& name) {
   return path + "/" + name;
 }
 
+std::optional<Bytes> ByteStore::read(const std::string& key, std::int64_t most) const {
+  Bytes bytes;
+  if (!read_into(key, most, bytes)) return std::nullopt;
+  return bytes;
+}
+
 fs::path LocalStore::path_of(const std::string& key) const {
   return key.empty() ? root_ : root_ / key;
 }
@@ -37,8 +43,8 @@ bool LocalStore::exists(const std::string& key) const {
 
 std::int64_t LocalStore::size(const std::string& key) const { return file_bytes(path_of(key)); }
 
-std::optional<Bytes> LocalStore::read(const std::string& key, std::int64_t most) const {
-  return read_file(path_of(key), most);
+bool LocalStore::read_into(const std::string& key, std::int64_t most, Bytes& out) const {
+  return read_file(path_of(key), most, out);
 }
 
 std::unique_ptr<ByteSource> LocalStore::open(const std::string& key) const {

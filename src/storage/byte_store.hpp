@@ -42,10 +42,12 @@ class ByteStore {
   [[nodiscard]] virtual bool exists(const std::string& key) const = 0;
   /// 0 if there is none.
   [[nodiscard]] virtual std::int64_t size(const std::string& key) const = 0;
-  /// All bytes; nothing if there is none. \throws Error(io), Error(input) if they are damaged or
-  /// more than `most`
-  [[nodiscard]] virtual std::optional<Bytes> read(const std::string& key,
-                                                  std::int64_t most) const = 0;
+  /// All bytes, into a buffer that is used again; false if there is none. \throws Error(io),
+  /// Error(input) if they are damaged or more than `most`
+  [[nodiscard]] virtual bool read_into(const std::string& key, std::int64_t most,
+                                       Bytes& out) const = 0;
+  /// All bytes; nothing if there is none. \throws as read_into
+  [[nodiscard]] std::optional<Bytes> read(const std::string& key, std::int64_t most) const;
   /// Null if there is none.
   [[nodiscard]] virtual std::unique_ptr<ByteSource> open(const std::string& key) const = 0;
   /// Names of the folders directly below a key (empty: the root), sorted.
@@ -68,7 +70,8 @@ class LocalStore final : public ByteStore {
   [[nodiscard]] std::string place(const std::string& key) const override;
   [[nodiscard]] bool exists(const std::string& key) const override;
   [[nodiscard]] std::int64_t size(const std::string& key) const override;
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key, std::int64_t most) const override;
+  [[nodiscard]] bool read_into(const std::string& key, std::int64_t most,
+                               Bytes& out) const override;
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override;
   [[nodiscard]] std::vector<std::string> folders(const std::string& key) const override;
 

@@ -1,10 +1,12 @@
 #include "cellmill/storage/codec_rates.hpp"
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <utility>
 #include <vector>
 
 #include "cellmill/core/random.hpp"
@@ -124,6 +126,36 @@ double decode_rate(Arena& arena, const Array& array, std::int64_t most_bytes, do
         return chunk_bytes;
       },
       seconds);
+}
+
+void ChunkSample::add(std::unique_ptr<Array> array, double share) {
+  const ArrayInfo& info = array->info();
+  const std::int64_t all = chunk_count(info);
+  if (all == 0) return;
+  const auto some =
+      std::clamp<std::int64_t>(std::llround(share * static_cast<double>(all)), 1, all);
+  const std::size_t bytes = static_cast<std::size_t>(chunk_elements(info)) * dtype_size(info.dtype);
+  for (std::int64_t i = 0; i < some; ++i) {
+    chunks_.emplace_back(array.get(), array->fetch(i * all / some));
+  }
+  decoded_bytes_ += some * static_cast<std::int64_t>(bytes);
+  largest_ = std::max(largest_, bytes);
+  arrays_.push_back(std::move(array));
+}
+
+void ChunkSample::decode(Arena& arena) const {
+  std::vector<Bytes> out(static_cast<std::size_t>(arena.threads()));
+  for (Bytes& buffer : out) buffer.assign(largest_, std::byte{});
+  std::atomic<std::size_t> next{0};
+  arena.for_each(arena.threads(), [&](std::int64_t worker) {
+    const std::span<std::byte> room = out[static_cast<std::size_t>(worker)];
+    for (std::size_t i = next++; i < chunks_.size(); i = next++) {
+      const auto& [array, chunk] = chunks_[i];
+      const ArrayInfo& info = array->info();
+      array->decode(chunk, room.first(static_cast<std::size_t>(chunk_elements(info)) *
+                                      dtype_size(info.dtype)));
+    }
+  });
 }
 
 }  // namespace cellmill

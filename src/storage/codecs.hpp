@@ -25,6 +25,12 @@ void inflate_zlib(std::span<const std::byte> in, std::span<std::byte> out);
 void inflate_raw(std::span<const std::byte> in, std::span<std::byte> out);
 /// One or more gzip members; their CRC-32 are checked.
 void inflate_gzip(std::span<const std::byte> in, std::span<std::byte> out);
+/// The first out.size() of the `whole` bytes that a stream decodes to. Decoding stops there, so its
+/// checksum, which follows all of them, is not checked.
+void inflate_zlib_prefix(std::span<const std::byte> in, std::span<std::byte> out,
+                         std::size_t whole);
+void inflate_gzip_prefix(std::span<const std::byte> in, std::span<std::byte> out,
+                         std::size_t whole);
 [[nodiscard]] Bytes inflate_zlib_unsized(std::span<const std::byte> in, std::size_t most);
 [[nodiscard]] Bytes inflate_gzip_unsized(std::span<const std::byte> in, std::size_t most);
 
@@ -41,6 +47,10 @@ enum class BloscShuffle { none, byte, bit };
 
 /// A blosc 1 buffer of any inner codec this libblosc has (the one in the buffer's header).
 void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out);
+/// Bytes [begin, begin + out.size()) of the `whole` that a blosc buffer decodes to: only its blocks
+/// that hold some of them are decoded.
+void blosc_decode_part(std::span<const std::byte> in, std::size_t whole, std::size_t begin,
+                       std::span<std::byte> out);
 /// The decoded length of a blosc buffer that is sound as far as its header and own length show.
 [[nodiscard]] std::size_t blosc_decoded_size(std::span<const std::byte> in);
 [[nodiscard]] Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most);
@@ -57,6 +67,8 @@ void lz4_sized_decode(std::span<const std::byte> in, std::span<std::byte> out);
 /// LibLZF, as h5py's `lzf` filter (32000) stores it. HDF5 keeps a chunk that doesn't shrink as it
 /// is and says so in its filter mask.
 void lzf_decode(std::span<const std::byte> in, std::span<std::byte> out);
+/// The first out.size() bytes; what follows is not looked at.
+void lzf_decode_prefix(std::span<const std::byte> in, std::span<std::byte> out);
 
 /// Byte shuffle (HDF5's filter 2): `in` holds the first bytes of all elements, then the second
 /// ones, …; bytes past the last whole element are copied as they are. Sizes must agree; the two

@@ -1,4 +1,3 @@
-#include <blosc.h>
 #include <fmt/format.h>
 #include <lz4.h>
 #include <zstd.h>
@@ -9,6 +8,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "storage/codecs.hpp"
+#include "storage/decoded_length.hpp"
 
 namespace cellmill {
 
@@ -28,20 +28,6 @@ ZSTD_DCtx* zstd_decoder() {
 
 [[noreturn]] void zstd_fault(std::size_t status) {
   throw input_error(fmt::format("zstd frame: {}", ZSTD_getErrorName(status)));
-}
-
-void expect_length(const char* codec, std::size_t found, std::size_t expected) {
-  if (found != expected) {
-    throw input_error(
-        fmt::format("{} data decode to {} bytes, expected {}", codec, found, expected));
-  }
-}
-
-void expect_at_most(const char* codec, std::size_t found, std::size_t most) {
-  if (found > most) {
-    throw input_error(
-        fmt::format("{} data decode to {} bytes, expected at most {}", codec, found, most));
-  }
 }
 
 std::size_t lz4_size(std::span<const std::byte> in) {
@@ -96,52 +82,6 @@ Bytes zstd_encode(std::span<const std::byte> in, int level) {
       ZSTD_compressCCtx(context.get(), out.data(), out.size(), in.data(), in.size(), level);
   if (ZSTD_isError(size)) throw io_error(fmt::format("zstd: {}", ZSTD_getErrorName(size)));
   out.resize(size);
-  return out;
-}
-
-std::size_t blosc_decoded_size(std::span<const std::byte> in) {
-  std::size_t size = 0;
-  // The check reads the header before it looks at the length.
-  if (in.size() < BLOSC_MIN_HEADER_LENGTH ||
-      blosc_cbuffer_validate(in.data(), in.size(), &size) != 0) {
-    throw input_error("blosc header is corrupt or the buffer ends early");
-  }
-  return size;
-}
-
-void blosc_decode(std::span<const std::byte> in, std::span<std::byte> out) {
-  expect_length("blosc", blosc_decoded_size(in), out.size());
-  if (out.empty()) return;
-  // One internal thread: we are parallel over chunks.
-  const int size = blosc_decompress_ctx(in.data(), out.data(), out.size(), 1);
-  if (size < 0 || static_cast<std::size_t>(size) != out.size()) {
-    throw input_error("blosc data are corrupt, or their codec is not in this libblosc");
-  }
-}
-
-Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most) {
-  const std::size_t size = blosc_decoded_size(in);
-  expect_at_most("blosc", size, most);
-  Bytes out(size);
-  blosc_decode(in, out);
-  return out;
-}
-
-Bytes blosc_encode(std::span<const std::byte> in, std::size_t type_size, const std::string& codec,
-                   int level, BloscShuffle shuffle) {
-  if (in.size() > BLOSC_MAX_BUFFERSIZE) {
-    throw input_error(
-        fmt::format("blosc takes chunks of at most {} bytes, not {}: choose smaller chunks",
-                    BLOSC_MAX_BUFFERSIZE, in.size()));
-  }
-  Bytes out(in.size() + BLOSC_MAX_OVERHEAD);
-  const int mode = shuffle == BloscShuffle::none   ? BLOSC_NOSHUFFLE
-                   : shuffle == BloscShuffle::byte ? BLOSC_SHUFFLE
-                                                   : BLOSC_BITSHUFFLE;
-  const int size = blosc_compress_ctx(level, mode, type_size, in.size(), in.data(), out.data(),
-                                      out.size(), codec.c_str(), 0, 1);
-  if (size <= 0) throw io_error(fmt::format("blosc can't compress with '{}'", codec));
-  out.resize(static_cast<std::size_t>(size));
   return out;
 }
 

@@ -5,6 +5,8 @@
 
 #ifdef CELLMILL_HAVE_ISAL
 #include <isa-l/crc.h>
+
+#include "storage/vector_registers.hpp"
 #endif
 
 namespace cellmill {
@@ -22,6 +24,7 @@ std::uint32_t crc32c(std::span<const std::byte> bytes) {
         const_cast<unsigned char*>(reinterpret_cast<const unsigned char*>(part.data())),  // NOLINT
         static_cast<int>(part.size()), crc);
   }
+  clear_upper_halves();
   return ~crc;
 }
 

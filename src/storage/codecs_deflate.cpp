@@ -10,6 +10,8 @@
 
 #ifdef CELLMILL_HAVE_ISAL
 #include <isa-l/igzip_lib.h>
+
+#include "storage/vector_registers.hpp"
 #endif
 
 namespace cellmill {
@@ -104,6 +106,7 @@ Inflated inflate_one(Wrapper wrapper, std::span<const std::byte> in, std::span<s
   state->next_out = reinterpret_cast<std::uint8_t*>(out.empty() ? &none : out.data());
   state->avail_out = static_cast<std::uint32_t>(out.size());
   const int status = isal_inflate_stateless(state.get());
+  clear_upper_halves();
   if (status == ISAL_END_INPUT) ends_early(wrapper);
   if (status != ISAL_DECOMP_OK && status != ISAL_OUT_OVERFLOW) {
     throw input_error(fmt::format("{} stream {}", wrapper_name(wrapper), isal_fault(status)));
@@ -186,7 +189,42 @@ void inflate_exactly(Wrapper wrapper, std::span<const std::byte> in, std::span<s
   if (done.written != out.size()) wrong_length(wrapper, done.written, out.size());
 }
 
+/// What inflate_zlib_prefix does, for both wrappers. ISA-L fills what room it has before it says
+/// that there is more; libdeflate may not.
+void inflate_prefix(Wrapper wrapper, std::span<const std::byte> in, std::span<std::byte> out,
+                    [[maybe_unused]] std::size_t whole) {
+#ifdef CELLMILL_HAVE_ISAL
+  std::size_t written = 0;
+  while (written < out.size() && !in.empty()) {
+    const Inflated done = inflate_one(wrapper, in, out.subspan(written));
+    written += done.written;
+    in = in.subspan(done.read);
+    if (wrapper == Wrapper::zlib) break;
+  }
+  if (written < out.size()) ends_early(wrapper);
+#else
+  thread_local Bytes all;
+  all.resize(whole);
+  if (wrapper == Wrapper::zlib) {
+    inflate_exactly(wrapper, in, all);
+  } else {
+    inflate_gzip(in, all);
+  }
+  std::copy_n(all.begin(), out.size(), out.begin());
+#endif
+}
+
 }  // namespace
+
+void inflate_zlib_prefix(std::span<const std::byte> in, std::span<std::byte> out,
+                         std::size_t whole) {
+  inflate_prefix(Wrapper::zlib, in, out, whole);
+}
+
+void inflate_gzip_prefix(std::span<const std::byte> in, std::span<std::byte> out,
+                         std::size_t whole) {
+  inflate_prefix(Wrapper::gzip, in, out, whole);
+}
 
 void inflate_zlib(std::span<const std::byte> in, std::span<std::byte> out) {
   inflate_exactly(Wrapper::zlib, in, out);

@@ -16,6 +16,7 @@
 #include "storage/hdf5_fields.hpp"
 #include "storage/hdf5_layout.hpp"
 #include "storage/hdf5_strings.hpp"
+#include "storage/stored_chunks.hpp"
 #include "storage/structured_array.hpp"
 
 namespace cellmill::hdf5 {
@@ -53,43 +54,39 @@ class DatasetArray final : public Array {
     return at_chunk(layout_.info, chunk, [&] {
       expect_numbers();
       EncodedChunk encoded;
-      encoded.chunk = chunk;
       if (layout_.access == Access::library) {
-        encoded.bytes.resize(static_cast<std::size_t>(chunk_bytes_));
-        read_by_library(chunk, encoded.bytes);
+        encoded.begin(chunk);
+        read_by_library(chunk, encoded.own(static_cast<std::size_t>(chunk_bytes_)));
         return encoded;
       }
-      const ChunkPlace place = place_of(chunk);
-      encoded.missing = place.extent.size == 0;
-      encoded.filter_mask = place.filter_mask;
-      encoded.offset = place.extent.offset;
-      encoded.bytes.resize(static_cast<std::size_t>(place.extent.size));
-      read_fully(descriptor(*file_->reader()), place.extent, encoded.bytes.data());
+      const Extent extent = find(chunk, encoded);
+      read_fully(descriptor(*file_->reader()), extent,
+                 encoded.own(static_cast<std::size_t>(extent.size)).data());
       return encoded;
     });
   }
 
-  [[nodiscard]] std::vector<EncodedChunk> fetch_many(Range chunks) const override {
-    if (layout_.access == Access::library) return Array::fetch_many(chunks);
-    std::vector<EncodedChunk> fetched(static_cast<std::size_t>(chunks.size()));
-    std::vector<Piece> pieces;
-    for (std::size_t i = 0; i < fetched.size(); ++i) {
-      EncodedChunk& encoded = fetched[i];
-      encoded.chunk = chunks.begin + static_cast<std::int64_t>(i);
-      at_chunk(layout_.info, encoded.chunk, [&] {
+  void fetch_many(Range chunks, FetchedChunks& into) const override {
+    if (layout_.access == Access::library) return Array::fetch_many(chunks, into);
+    into.chunks.resize(static_cast<std::size_t>(chunks.size()));
+    std::vector<StoredChunk> stored;
+    stored.reserve(into.chunks.size());
+    std::int64_t chunk = chunks.begin;
+    for (EncodedChunk& encoded : into.chunks) {
+      const Extent extent = at_chunk(layout_.info, chunk, [&] {
         expect_numbers();
-        const ChunkPlace place = place_of(encoded.chunk);
-        encoded.missing = place.extent.size == 0;
-        encoded.filter_mask = place.filter_mask;
-        encoded.offset = place.extent.offset;
-        encoded.bytes.resize(static_cast<std::size_t>(place.extent.size));
+        return find(chunk, encoded);
       });
-      if (!encoded.missing) pieces.push_back({encoded.offset, encoded.bytes});
+      if (!encoded.missing) stored.push_back({0, extent.offset, extent.size, &encoded});
+      ++chunk;
     }
-    std::sort(pieces.begin(), pieces.end(),
-              [](const Piece& a, const Piece& b) { return a.offset < b.offset; });
-    with_context(layout_.info.location, [&] { read_pieces(descriptor(*file_->reader()), pieces); });
-    return fetched;
+    with_context(layout_.info.location, [&] {
+      const int fd = descriptor(*file_->reader());
+      read_together(std::move(stored), into.room,
+                    [&](std::int64_t, std::int64_t offset, std::span<std::byte> to) {
+                      read_fully(fd, {offset, static_cast<std::int64_t>(to.size())}, to.data());
+                    });
+    });
   }
 
   [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override {
@@ -111,15 +108,41 @@ class DatasetArray final : public Array {
           if (layout_.access == Access::chunks) {
             undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
           } else {
-            const std::size_t bytes = std::min(encoded.bytes.size(), out.size());
-            std::copy_n(encoded.bytes.begin(), bytes, out.begin());
-            std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
+            copy_part(encoded.bytes, 0, out);
           }
           if (layout_.type.swap && layout_.access != Access::library) {
             swap_bytes(out, dtype_size(layout_.info.dtype));
           }
         },
         {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
+  }
+
+  void decode_part(const EncodedChunk& encoded, Range part,
+                   std::span<std::byte> out) const override {
+    const bool quick = at_chunk(
+        layout_.info, encoded.chunk,
+        [&] {
+          expect_numbers();
+          expect_part(part, out.size());
+          const std::size_t width = dtype_size(layout_.info.dtype);
+          const std::size_t begin = static_cast<std::size_t>(part.begin) * width;
+          if (encoded.missing) {
+            fill(out);
+            return true;
+          }
+          if (layout_.access != Access::chunks) {
+            copy_part(encoded.bytes, begin, out);
+          } else if (!undo_part(layout_.pipeline, encoded.filter_mask, encoded.bytes,
+                                static_cast<std::size_t>(chunk_bytes_),
+                                static_cast<std::size_t>(filled_elements(encoded.chunk)) * width,
+                                begin, out)) {
+            return false;
+          }
+          if (layout_.type.swap && layout_.access != Access::library) swap_bytes(out, width);
+          return true;
+        },
+        {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
+    if (!quick) Array::decode_part(encoded, part, out);
   }
 
   [[nodiscard]] Strings read_strings(Range range) const override {
@@ -143,8 +166,27 @@ class DatasetArray final : public Array {
   }
 
  private:
+  /// Bytes from `begin` on of a chunk without filters; the last one of an array may be short.
+  static void copy_part(std::span<const std::byte> chunk, std::size_t begin,
+                        std::span<std::byte> out) {
+    const auto stored = chunk.subspan(std::min(begin, chunk.size()));
+    const std::size_t bytes = std::min(stored.size(), out.size());
+    if (bytes > 0) std::memcpy(out.data(), stored.data(), bytes);
+    std::fill(out.begin() + static_cast<std::ptrdiff_t>(bytes), out.end(), std::byte{});
+  }
+
   void expect_numbers() const {
     if (layout_.info.dtype == DType::string) throw input_error("holds strings, expected numbers");
+  }
+
+  /// Describes a chunk but for its bytes.
+  Extent find(std::int64_t chunk, EncodedChunk& encoded) const {
+    const ChunkPlace place = place_of(chunk);
+    encoded.begin(chunk);
+    encoded.missing = place.extent.size == 0;
+    encoded.filter_mask = place.filter_mask;
+    encoded.offset = place.extent.offset;
+    return place.extent;
   }
 
   /// Coordinates of a chunk's first element.

@@ -235,49 +235,4 @@ void read_fully(int descriptor, Extent extent, void* to) {
   }
 }
 
-namespace {
-
-/// Bytes between two pieces that are read and thrown away rather than asked for apart.
-constexpr std::int64_t small_gap = 16 << 10;
-constexpr std::size_t most_vectors = 512;  // a gap may stand before each piece; IOV_MAX is 1,024
-
-/// The vectors' bytes, all of them. What a short read leaves is read piece by piece.
-void read_vectors(int descriptor, std::int64_t offset, std::span<const iovec> vectors) {
-  ssize_t got = 0;
-  do {
-    got = ::preadv(descriptor, vectors.data(), static_cast<int>(vectors.size()), offset);
-  } while (got < 0 && errno == EINTR);
-  std::int64_t there = std::max<std::int64_t>(got, 0);
-  for (const iovec& vector : vectors) {
-    const auto size = static_cast<std::int64_t>(vector.iov_len);
-    const std::int64_t filled = std::min(there, size);
-    if (filled < size) {
-      read_fully(descriptor, {offset + filled, size - filled},
-                 static_cast<std::byte*>(vector.iov_base) + filled);
-    }
-    offset += size;
-    there -= filled;
-  }
-}
-
-}  // namespace
-
-void read_pieces(int descriptor, std::span<const Piece> pieces) {
-  thread_local std::array<std::byte, small_gap> dropped;
-  std::vector<iovec> vectors;
-  for (std::size_t i = 0; i < pieces.size();) {
-    const std::int64_t begin = pieces[i].offset;
-    std::int64_t end = begin;
-    vectors.clear();
-    for (; i < pieces.size() && vectors.size() < most_vectors; ++i) {
-      const std::int64_t gap = pieces[i].offset - end;
-      if (gap < 0 || gap > small_gap) break;
-      if (gap > 0) vectors.push_back({dropped.data(), static_cast<std::size_t>(gap)});
-      vectors.push_back({pieces[i].to.data(), pieces[i].to.size()});
-      end = pieces[i].offset + static_cast<std::int64_t>(pieces[i].to.size());
-    }
-    read_vectors(descriptor, begin, vectors);
-  }
-}
-
 }  // namespace cellmill::hdf5

@@ -52,15 +52,6 @@ struct ChunkPlace {
 [[nodiscard]] std::optional<ChunkPlace> locate(Driver& driver, hid_t dataset,
                                                const hsize_t* corner);
 
-/// A buffer for the bytes at an offset.
-struct Piece {
-  std::int64_t offset = 0;
-  std::span<std::byte> to;
-};
-/// Fills all pieces, in the order of their offsets; those that lie together, or nearly so, by one
-/// call of the system. \throws Error(io) as read_fully
-void read_pieces(int descriptor, std::span<const Piece> pieces);
-
 /// Reads exactly these bytes. \throws Error(io) with the system's reason, or that the file ends
 void read_fully(int descriptor, Extent extent, void* to);
 

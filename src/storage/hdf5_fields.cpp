@@ -65,7 +65,7 @@ class FieldArray final : public Array {
       const std::int64_t rows = rows_of(chunk);
       EncodedChunk encoded;
       encoded.chunk = chunk;
-      encoded.bytes.resize(static_cast<std::size_t>(rows * row_bytes_));
+      const std::span<std::byte> to = encoded.own(static_cast<std::size_t>(rows * row_bytes_));
       const Lock lock;
       const Handle in_file = own(H5Dget_space(dataset_.get()), H5Sclose);
       const std::int64_t first_row = chunk * info_.chunk_shape[0];
@@ -75,7 +75,7 @@ class FieldArray final : public Array {
             Error::Kind::input, "its rows");
       const Handle in_memory = own(H5Screate_simple(1, &count, nullptr), H5Sclose);
       check(H5Dread(dataset_.get(), type_.get(), in_memory.get(), in_file.get(), H5P_DEFAULT,
-                    encoded.bytes.data()),
+                    to.data()),
             Error::Kind::input, "can't be read");
       return encoded;
     });

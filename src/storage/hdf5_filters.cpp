@@ -189,6 +189,38 @@ Error unsupported(const Filter& filter) {
       fmt::format("the HDF5 filter {} ({}) is not supported", filter.name, filter.id));
 }
 
+bool undo_part(const Pipeline& pipeline, std::uint32_t mask, std::span<const std::byte> encoded,
+               std::size_t whole, std::size_t filled, std::size_t begin,
+               std::span<std::byte> part) {
+  const Filter* only = nullptr;
+  for (std::size_t i = 0; i < pipeline.size(); ++i) {
+    if ((mask >> i & 1U) != 0) continue;
+    if (only != nullptr) return false;
+    only = &pipeline[i];
+  }
+  if (only == nullptr) {
+    if (encoded.size() != whole) {
+      throw input_error(fmt::format("{} bytes found, expected {}", encoded.size(), whole));
+    }
+    std::memcpy(part.data(), encoded.data() + begin, part.size());
+    return true;
+  }
+  if (only->id == blosc_filter) {
+    blosc_decode_part(encoded, whole, begin, part);
+    return true;
+  }
+  const std::size_t end = begin + part.size();
+  if (end >= filled || (only->id != H5Z_FILTER_DEFLATE && only->id != lzf_filter)) return false;
+  const std::span<std::byte> prefix = begin == 0 ? part : scratch(0, end);
+  if (only->id == lzf_filter) {
+    lzf_decode_prefix(encoded, prefix);
+  } else {
+    inflate_zlib_prefix(encoded, prefix, whole);
+  }
+  if (begin > 0) std::memcpy(part.data(), prefix.data() + begin, part.size());
+  return true;
+}
+
 void undo(const Pipeline& pipeline, std::uint32_t mask, std::span<const std::byte> encoded,
           std::span<std::byte> decoded) {
   // Bytes before each filter, as far as the chunk's size tells: a checksum adds four, and behind a

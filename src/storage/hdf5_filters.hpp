@@ -39,4 +39,12 @@ using Pipeline = std::vector<Filter>;
 void undo(const Pipeline& pipeline, std::uint32_t mask, std::span<const std::byte> encoded,
           std::span<std::byte> decoded);
 
+/// Bytes [begin, begin + part.size()) of the `whole` that a chunk decodes to, if that is quicker
+/// than undoing the filters of all of them; false, and nothing done, if not. A checksum of gzip is
+/// not checked, so a part that reaches to the last of the `filled` bytes, behind which the array
+/// ends, is not quicker: who reads all checks all. \throws Error(input) if the bytes are corrupt
+[[nodiscard]] bool undo_part(const Pipeline& pipeline, std::uint32_t mask,
+                             std::span<const std::byte> encoded, std::size_t whole,
+                             std::size_t filled, std::size_t begin, std::span<std::byte> part);
+
 }  // namespace cellmill::hdf5

@@ -43,8 +43,8 @@ class ScratchArray final : public Array {
     const ScratchBlocks::Block& block = made_->blocks.at(static_cast<std::size_t>(chunk));
     EncodedChunk encoded;
     encoded.chunk = chunk;
-    encoded.bytes.resize(static_cast<std::size_t>(block.bytes));
-    with_context(info().location, [&] { made_->file->read(block.offset, encoded.bytes); });
+    const std::span<std::byte> to = encoded.own(static_cast<std::size_t>(block.bytes));
+    with_context(info().location, [&] { made_->file->read(block.offset, to); });
     return encoded;
   }
 

@@ -85,7 +85,7 @@ class Z5Array : public Array {
         std::vector<char> bytes;
         dataset_->readRawChunk(at, bytes);
         const auto* first = reinterpret_cast<const std::byte*>(bytes.data());
-        encoded.bytes.assign(first, first + bytes.size());
+        encoded.own({first, first + bytes.size()});
       }
       return encoded;
     });

@@ -115,20 +115,57 @@ std::string ZarrArray::chunk_key(std::int64_t chunk) const {
 
 EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
-    std::optional<Bytes> bytes =
-        shards_ ? shards_->read(grid_coordinates(chunk, grid_))
-                : store_->read(chunk_key(chunk), metadata_.most_encoded_bytes());
     EncodedChunk encoded;
-    encoded.chunk = chunk;
-    encoded.missing = !bytes;
-    if (bytes) encoded.bytes = std::move(*bytes);
+    if (shards_) {
+      const StoredChunk stored = find(chunk, encoded);
+      const std::span<std::byte> to = encoded.own(static_cast<std::size_t>(stored.size));
+      if (!encoded.missing) shards_->read(stored.file, stored.offset, to);
+    } else {
+      fetch_file(chunk, encoded);
+    }
     return encoded;
+  });
+}
+
+StoredChunk ZarrArray::find(std::int64_t chunk, EncodedChunk& encoded) const {
+  StoredChunk stored = shards_->find(grid_coordinates(chunk, grid_));
+  stored.chunk = &encoded;
+  encoded.begin(chunk);
+  encoded.missing = stored.size == 0;
+  return stored;
+}
+
+void ZarrArray::fetch_file(std::int64_t chunk, EncodedChunk& encoded) const {
+  encoded.begin(chunk);
+  encoded.missing =
+      !store_->read_into(chunk_key(chunk), metadata_.most_encoded_bytes(), encoded.owned);
+  if (!encoded.missing) encoded.bytes = encoded.owned;
+}
+
+void ZarrArray::fetch_many(Range chunks, FetchedChunks& into) const {
+  into.chunks.resize(static_cast<std::size_t>(chunks.size()));
+  std::vector<StoredChunk> stored;
+  std::int64_t chunk = chunks.begin;
+  for (EncodedChunk& encoded : into.chunks) {
+    in_chunk(chunk, [&] {
+      if (!shards_) return fetch_file(chunk, encoded);
+      const StoredChunk found = find(chunk, encoded);
+      if (!encoded.missing) stored.push_back(found);
+    });
+    ++chunk;
+  }
+  if (stored.empty()) return;
+  with_context(info_.location, [&] {
+    read_together(std::move(stored), into.room,
+                  [&](std::int64_t shard, std::int64_t offset, std::span<std::byte> to) {
+                    shards_->read(shard, offset, to);
+                  });
   });
 }
 
 std::int64_t ZarrArray::encoded_bytes(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
-    return shards_ ? shards_->encoded_bytes(grid_coordinates(chunk, grid_))
+    return shards_ ? shards_->find(grid_coordinates(chunk, grid_)).size
                    : store_->size(chunk_key(chunk));
   });
 }
@@ -168,7 +205,7 @@ void ZarrArray::decode_elements(std::span<const std::byte> encoded,
     swap_if_big_endian(element, stored);
     if (stored.data() != out.data()) std::copy(stored.begin(), stored.end(), out.begin());
   };
-  if (metadata_.order.empty() && !metadata_.field && !element.half) {
+  if (stored_in_order()) {
     decode_bytes(metadata_.codecs, encoded, out);
     return native(out);
   }
@@ -230,8 +267,28 @@ void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) co
 
 void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
                             std::span<std::byte> out) const {
-  if (!metadata_.packed_rows || encoded.missing) return Array::decode_part(encoded, part, out);
-  in_chunk(encoded.chunk, [&] { unpack(encoded, part, out); });
+  if (metadata_.packed_rows) {
+    if (encoded.missing) return Array::decode_part(encoded, part, out);
+    return in_chunk(encoded.chunk, [&] { unpack(encoded, part, out); });
+  }
+  const bool quick = in_chunk(encoded.chunk, [&] {
+    if (metadata_.element.text != TextForm::none || !stored_in_order()) return false;
+    expect_part(part, out.size());
+    if (encoded.missing) {
+      fill(out);
+      return true;
+    }
+    const std::size_t begin = static_cast<std::size_t>(part.begin) * metadata_.element.size;
+    const std::size_t filled =
+        static_cast<std::size_t>(filled_elements(encoded.chunk)) * metadata_.element.size;
+    if (!decode_bytes_part(metadata_.codecs, encoded.bytes, metadata_.chunk_bytes(), filled, begin,
+                           out)) {
+      return false;
+    }
+    to_native(metadata_.element, out, out);
+    return true;
+  });
+  if (!quick) Array::decode_part(encoded, part, out);
 }
 
 void ZarrArray::unpack(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {

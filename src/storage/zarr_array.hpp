@@ -20,6 +20,7 @@ class ZarrArray : public Array {
 
   [[nodiscard]] const ArrayInfo& info() const override { return info_; }
   [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override;
+  void fetch_many(Range chunks, FetchedChunks& into) const override;
   [[nodiscard]] std::int64_t encoded_bytes(std::int64_t chunk) const override;
   void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override;
   void decode_part(const EncodedChunk& encoded, Range part,
@@ -30,6 +31,10 @@ class ZarrArray : public Array {
  private:
   class Packed;
 
+  /// An inner chunk of a shard, without its bytes.
+  StoredChunk find(std::int64_t chunk, EncodedChunk& encoded) const;
+  /// A chunk in a file of its own.
+  void fetch_file(std::int64_t chunk, EncodedChunk& encoded) const;
   void fill(std::span<std::byte> out) const;
   /// Elements in the order and byte order of memory.
   void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;
@@ -39,6 +44,10 @@ class ZarrArray : public Array {
   /// them. \throws Error(input) unless they are as many elements as its place in the array asks for
   [[nodiscard]] PackedChunk packed_chunk(const EncodedChunk& encoded, Bytes& held) const;
   void expect_elements(const PackedChunk& packed, std::int64_t chunk) const;
+  /// Whether elements are stored as they are decoded, but for their byte order.
+  [[nodiscard]] bool stored_in_order() const {
+    return metadata_.order.empty() && !metadata_.field && !metadata_.element.half;
+  }
   void take_field(std::span<const std::byte> records, std::span<std::byte> out) const;
   void transpose(std::span<const std::byte> stored, std::span<std::byte> out) const;
   /// Strings [first, first + count) of a chunk.

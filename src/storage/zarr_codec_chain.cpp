@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "cellmill/core/error.hpp"
@@ -112,6 +113,42 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
     in = between;
   }
   copy_exactly(in, out);
+}
+
+bool decode_bytes_part(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
+                       std::size_t whole, std::size_t filled, std::size_t begin,
+                       std::span<std::byte> part) {
+  if (codecs.size() > 1 && part.size() == whole) return false;
+  std::size_t left = codecs.size();
+  // Checksums, then one codec: what nearly every array has.
+  for (; left > 0 && is_checksum(codecs[left - 1].kind); --left) {
+    in = verified(codecs[left - 1], in);
+  }
+  if (left > 1) return false;
+  if (left == 0) {
+    if (in.size() != whole) {
+      throw input_error(fmt::format("has {} bytes, expected {}", in.size(), whole));
+    }
+    if (!part.empty()) std::memcpy(part.data(), in.data() + begin, part.size());
+    return true;
+  }
+  const Kind kind = codecs[0].kind;
+  if (kind == Kind::blosc) {
+    blosc_decode_part(in, whole, begin, part);
+    return true;
+  }
+  const std::size_t end = begin + part.size();
+  if ((kind != Kind::gzip && kind != Kind::zlib) || end >= filled) return false;
+  thread_local Bytes prefix;
+  if (begin > 0) prefix.resize(std::max(prefix.size(), end));
+  const std::span<std::byte> to = begin == 0 ? part : std::span(prefix).first(end);
+  if (kind == Kind::gzip) {
+    inflate_gzip_prefix(in, to, whole);
+  } else {
+    inflate_zlib_prefix(in, to, whole);
+  }
+  if (begin > 0) std::memcpy(part.data(), to.data() + begin, part.size());
+  return true;
 }
 
 std::span<const std::byte> decode_bytes_view(std::span<const ByteCodec> codecs,

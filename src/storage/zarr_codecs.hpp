@@ -52,6 +52,15 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
 [[nodiscard]] std::span<const std::byte> decode_bytes_view(std::span<const ByteCodec> codecs,
                                                            std::span<const std::byte> in,
                                                            std::size_t most, Bytes& held);
+
+/// Bytes [begin, begin + part.size()) of the `whole` that are decoded, if that is quicker than
+/// decoding all of them; false, and nothing done, if not. A checksum that gzip puts behind all
+/// bytes is not checked, so a part that reaches to the last of the `filled` bytes, behind which the
+/// array ends, is not quicker: who reads all checks all.
+[[nodiscard]] bool decode_bytes_part(std::span<const ByteCodec> codecs,
+                                     std::span<const std::byte> in, std::size_t whole,
+                                     std::size_t filled, std::size_t begin,
+                                     std::span<std::byte> part);
 /// Of at most `most` bytes.
 [[nodiscard]] Bytes decode_bytes_unsized(std::span<const ByteCodec> codecs,
                                          std::span<const std::byte> in, std::size_t most);

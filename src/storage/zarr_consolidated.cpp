@@ -32,12 +32,13 @@ class ConsolidatedStore final : public ByteStore {
     return found == documents_.end() ? chunks_->size(key)
                                      : static_cast<std::int64_t>(found->second.size());
   }
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key,
-                                          std::int64_t most) const override {
+  [[nodiscard]] bool read_into(const std::string& key, std::int64_t most,
+                               Bytes& out) const override {
     const auto found = documents_.find(key);
-    if (found == documents_.end()) return chunks_->read(key, most);
+    if (found == documents_.end()) return chunks_->read_into(key, most, out);
     const auto bytes = std::as_bytes(std::span(found->second));
-    return Bytes(bytes.begin(), bytes.end());
+    out.assign(bytes.begin(), bytes.end());
+    return true;
   }
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override {
     return chunks_->open(key);

@@ -79,13 +79,13 @@ void InputFile::read(std::int64_t offset, std::span<std::byte> out) const {
   }
 }
 
-std::optional<Bytes> read_file(const fs::path& path, std::int64_t most) {
+bool read_file(const fs::path& path, std::int64_t most, Bytes& out) {
   const std::unique_ptr<InputFile> file = InputFile::open(path);
-  if (!file) return std::nullopt;
+  if (!file) return false;
   check_most(file->size(), most);
-  Bytes bytes(static_cast<std::size_t>(file->size()));
-  file->read(0, bytes);
-  return bytes;
+  resize_for_reuse(out, static_cast<std::size_t>(file->size()));
+  file->read(0, out);
+  return true;
 }
 
 std::int64_t file_bytes(const fs::path& path) {

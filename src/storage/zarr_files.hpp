@@ -30,8 +30,9 @@ class InputFile final : public ByteSource {
   std::int64_t size_ = 0;
 };
 
-/// All bytes of a file; nothing if there is no such file. \throws Error(input) for more than `most`
-[[nodiscard]] std::optional<Bytes> read_file(const std::filesystem::path& path, std::int64_t most);
+/// All bytes of a file, into a buffer that is used again; false if there is no such file.
+/// \throws Error(input) for more than `most`
+[[nodiscard]] bool read_file(const std::filesystem::path& path, std::int64_t most, Bytes& out);
 /// 0 if there is no such file.
 [[nodiscard]] std::int64_t file_bytes(const std::filesystem::path& path);
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <limits>
+#include <utility>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -64,6 +65,15 @@ std::string ShardReader::key(std::int64_t shard) const {
   return metadata_.key(grid_coordinates(shard, shard_grid_));
 }
 
+template <class Body>
+decltype(auto) ShardReader::in_shard(std::int64_t shard, Body&& body) const {
+  try {
+    return std::forward<Body>(body)();
+  } catch (const Error& error) {
+    throw Error(error.kind(), "shard " + key(shard) + ": " + error.what());
+  }
+}
+
 std::shared_ptr<const ByteSource> ShardReader::file(std::int64_t shard) const {
   if (auto known = files_.find(shard)) return *known;
   std::shared_ptr<const ByteSource> opened = store_->open(join_key(path_, key(shard)));
@@ -96,27 +106,25 @@ std::shared_ptr<const ShardReader::Index> ShardReader::load_index(std::int64_t s
   return std::make_shared<const Index>(parse_shard_index(bytes, inner_count_, metadata_, size));
 }
 
-std::optional<Bytes> ShardReader::read(std::span<const std::int64_t> inner) const {
+StoredChunk ShardReader::find(std::span<const std::int64_t> inner) const {
   const Place at = place(inner);
-  return with_context("shard " + key(at.shard), [&]() -> std::optional<Bytes> {
+  return in_shard(at.shard, [&] {
+    StoredChunk found{.file = at.shard};
     const std::shared_ptr<const Index> ranges = index(at.shard);
-    if (!ranges) return std::nullopt;
+    if (!ranges) return found;
     const Range range = (*ranges)[static_cast<std::size_t>(at.inner)];
-    if (range.empty()) return std::nullopt;
-    const std::shared_ptr<const ByteSource> source = file(at.shard);
-    if (!source) throw input_error("is gone");
     check_most(range.size(), metadata_.most_encoded_bytes());
-    Bytes bytes(static_cast<std::size_t>(range.size()));
-    source->read(range.begin, bytes);
-    return bytes;
+    found.offset = range.begin;
+    found.size = range.size();
+    return found;
   });
 }
 
-std::int64_t ShardReader::encoded_bytes(std::span<const std::int64_t> inner) const {
-  const Place at = place(inner);
-  return with_context("shard " + key(at.shard), [&] {
-    const std::shared_ptr<const Index> ranges = index(at.shard);
-    return ranges ? (*ranges)[static_cast<std::size_t>(at.inner)].size() : 0;
+void ShardReader::read(std::int64_t shard, std::int64_t offset, std::span<std::byte> to) const {
+  in_shard(shard, [&] {
+    const std::shared_ptr<const ByteSource> source = file(shard);
+    if (!source) throw input_error("is gone");
+    source->read(offset, to);
   });
 }
 

@@ -10,6 +10,7 @@
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/core/recent.hpp"
 #include "storage/byte_store.hpp"
+#include "storage/stored_chunks.hpp"
 #include "storage/zarr_metadata.hpp"
 
 namespace cellmill {
@@ -23,10 +24,11 @@ class ShardReader {
   ShardReader(std::shared_ptr<const ByteStore> store, std::string path,
               const ZarrMetadata& metadata);
 
-  /// The bytes of the inner chunk at these coordinates (in the grid of all inner chunks); nothing
-  /// if it was never written.
-  [[nodiscard]] std::optional<Bytes> read(std::span<const std::int64_t> inner) const;
-  [[nodiscard]] std::int64_t encoded_bytes(std::span<const std::int64_t> inner) const;
+  /// Where the inner chunk at these coordinates (in the grid of all inner chunks) lies: `file` is
+  /// its shard's number, and there are no bytes if it was never written.
+  [[nodiscard]] StoredChunk find(std::span<const std::int64_t> inner) const;
+  /// Bytes [offset, offset + to.size()) of a shard.
+  void read(std::int64_t shard, std::int64_t offset, std::span<std::byte> to) const;
 
  private:
   using Index = std::vector<Range>;  ///< of each inner chunk in the shard; empty if not written
@@ -37,6 +39,9 @@ class ShardReader {
   };
   [[nodiscard]] Place place(std::span<const std::int64_t> inner) const;
   [[nodiscard]] std::string key(std::int64_t shard) const;
+  /// Runs `body`; its errors get the shard's key put in front.
+  template <class Body>
+  decltype(auto) in_shard(std::int64_t shard, Body&& body) const;
   /// Null if the shard was never written.
   [[nodiscard]] std::shared_ptr<const ByteSource> file(std::int64_t shard) const;
   [[nodiscard]] std::shared_ptr<const Index> index(std::int64_t shard) const;

@@ -102,36 +102,36 @@ std::int64_t ZipStore::size(const std::string& key) const {
   return member == nullptr ? 0 : member->size;
 }
 
-Bytes ZipStore::unpack(const ZipMember& member) const {
+void ZipStore::unpack(const ZipMember& member, Bytes& to) const {
   check_method(member);
   const std::int64_t offset = zip_data_offset(*archive_, member);
-  Bytes packed(static_cast<std::size_t>(member.packed));
-  archive_->read(offset, packed);
-  Bytes bytes;
   if (member.method == method_stored) {
-    bytes = std::move(packed);
+    resize_for_reuse(to, static_cast<std::size_t>(member.size));
+    archive_->read(offset, to);
   } else {
+    Bytes packed(static_cast<std::size_t>(member.packed));
+    archive_->read(offset, packed);
     // No deflated bytes give more than 1,032 each: room is made for what can be, not for a claim.
     if (member.size / 1032 > member.packed) {
       throw input_error(fmt::format("claims to inflate from {} to {} bytes, which is impossible",
                                     grouped(member.packed), grouped(member.size)));
     }
-    bytes.resize(static_cast<std::size_t>(member.size));
-    inflate_raw(packed, bytes);
+    resize_for_reuse(to, static_cast<std::size_t>(member.size));
+    inflate_raw(packed, to);
   }
-  if (const std::uint32_t found = crc32(bytes); found != member.crc) {
+  if (const std::uint32_t found = crc32(to); found != member.crc) {
     throw input_error(fmt::format("crc32 is {:08x}, expected {:08x}", found, member.crc));
   }
-  return bytes;
 }
 
-std::optional<Bytes> ZipStore::read(const std::string& key, std::int64_t most) const {
+bool ZipStore::read_into(const std::string& key, std::int64_t most, Bytes& out) const {
   const ZipMember* const member = find(key);
-  if (member == nullptr) return std::nullopt;
-  return with_context(place(key), [&] {
+  if (member == nullptr) return false;
+  with_context(place(key), [&] {
     check_most(member->size, most);
-    return unpack(*member);
+    unpack(*member, out);
   });
+  return true;
 }
 
 std::unique_ptr<ByteSource> ZipStore::open(const std::string& key) const {
@@ -140,7 +140,9 @@ std::unique_ptr<ByteSource> ZipStore::open(const std::string& key) const {
   return with_context(place(key), [&]() -> std::unique_ptr<ByteSource> {
     check_method(*member);
     if (member->method == method_deflated) {
-      return std::make_unique<InflatedMember>(unpack(*member));
+      Bytes bytes;
+      unpack(*member, bytes);
+      return std::make_unique<InflatedMember>(std::move(bytes));
     }
     return std::make_unique<StoredMember>(archive_, zip_data_offset(*archive_, *member),
                                           member->size);

@@ -20,14 +20,15 @@ class ZipStore final : public ByteStore {
   [[nodiscard]] std::string place(const std::string& key) const override;
   [[nodiscard]] bool exists(const std::string& key) const override;
   [[nodiscard]] std::int64_t size(const std::string& key) const override;
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key, std::int64_t most) const override;
+  [[nodiscard]] bool read_into(const std::string& key, std::int64_t most,
+                               Bytes& out) const override;
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override;
   [[nodiscard]] std::vector<std::string> folders(const std::string& key) const override;
 
  private:
   [[nodiscard]] const ZipMember* find(const std::string& key) const;
   /// The whole file, its checksum verified.
-  [[nodiscard]] Bytes unpack(const ZipMember& member) const;
+  void unpack(const ZipMember& member, Bytes& to) const;
 
   std::string path_;
   std::shared_ptr<const ByteSource> archive_;

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "cellmill/core/error.hpp"
@@ -48,12 +49,14 @@ std::int64_t BlobStore::size(std::int64_t block) const {
   return has(block) ? blocks_[static_cast<std::size_t>(block)].bytes : 0;
 }
 
-RawVector<std::byte> BlobStore::get(std::int64_t block) const {
+void BlobStore::get(std::int64_t block, RawVector<std::byte>& out) const {
   const Block& at = blocks_[static_cast<std::size_t>(block)];
-  if (at.where == Block::Where::memory) return at.data;
-  RawVector<std::byte> bytes(static_cast<std::size_t>(at.bytes));
-  scratch_->read(at.offset, bytes);
-  return bytes;
+  resize_for_reuse(out, static_cast<std::size_t>(at.bytes));
+  if (at.where == Block::Where::memory) {
+    std::copy(at.data.begin(), at.data.end(), out.begin());
+  } else {
+    scratch_->read(at.offset, out);
+  }
 }
 
 void BlobStore::clear() {

@@ -4,16 +4,9 @@
 #include <cstring>
 #include <type_traits>
 
+#include "cellmill/core/clones.hpp"
 #include "cellmill/stream/packed_rows.hpp"
 #include "stream/packed_layout.hpp"
-
-// Integer work only, so the same bits from both.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CELLMILL_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CELLMILL_CLONES
-#endif
 
 namespace cellmill {
 namespace {

@@ -114,8 +114,8 @@ void unpack_rows(std::span<const std::byte> packed, std::int32_t n_cols, CsrChun
   out.first_row = h.first_row;
   out.n_cols = n_cols;
   out.indptr.resize(static_cast<std::size_t>(h.rows) + 1);
-  out.indices.resize(static_cast<std::size_t>(h.nnz));
-  out.values.resize(static_cast<std::size_t>(h.nnz));
+  resize_for_reuse(out.indices, static_cast<std::size_t>(h.nnz));
+  resize_for_reuse(out.values, static_cast<std::size_t>(h.nnz));
   const std::uint8_t* at = parts.index;
   const std::uint8_t* end = parts.index + h.index_bytes;
   std::int64_t k = 0;
@@ -146,7 +146,7 @@ void unpack_rows(std::span<const std::byte> packed, std::span<const std::int32_t
   out.indptr[0] = 0;
   // Positions (in the packed non-zeros) of what is kept; one more, because each candidate is
   // written before it counts.
-  out.indices.resize(static_cast<std::size_t>(h.nnz) + 1);
+  resize_for_reuse(out.indices, static_cast<std::size_t>(h.nnz) + 1);
   RawVector<std::int32_t> positions(static_cast<std::size_t>(h.nnz) + 1);
   std::int32_t* indices = out.indices.data();
   std::int32_t* position = positions.data();

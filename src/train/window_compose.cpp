@@ -66,7 +66,7 @@ void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r)
   const std::int64_t first_row = data_->rows_of_source(read.source).begin;
   const bool dense = options_.layout == BatchLayout::dense;
   for_wanted_rows(
-      work, read, first_row, source, of.fetched[r], [&](const StoredRow& row, auto targets) {
+      work, read, first_row, source, *of.fetched[r], [&](const StoredRow& row, auto targets) {
         RowBuffers first{};  // where the row was decoded
         std::int64_t nnz = 0;
         for (const WindowWork::Target& target : targets) {
@@ -106,7 +106,7 @@ void WindowReader::decode_staged(WindowWork& work, std::size_t m, std::size_t r)
   const std::int64_t first_row = data_->rows_of_source(read.source).begin;
   WindowWork::MatrixWork::Staged& staged = of.staged[r];
   for_wanted_rows(
-      work, read, first_row, source, of.fetched[r], [&](const StoredRow& row, auto targets) {
+      work, read, first_row, source, *of.fetched[r], [&](const StoredRow& row, auto targets) {
         const RowBuffers scratch = row_scratch(row.nnz);
         const std::int64_t nnz =
             finish_row(m, read.source, scratch, copy_row(row, source.n_cols(), scratch));
@@ -125,8 +125,8 @@ void WindowReader::compose_staged(WindowWork& work, std::size_t wanted, std::siz
                                   BatchMatrix& out) const {
   const WindowWork::MatrixWork& of = work.matrices[m];
   make_offsets(work, wanted, m, out);
-  make_room(out.indices, static_cast<std::size_t>(out.nnz()));
-  make_room(out.values, static_cast<std::size_t>(out.nnz()));
+  resize_for_reuse(out.indices, static_cast<std::size_t>(out.nnz()));
+  resize_for_reuse(out.values, static_cast<std::size_t>(out.nnz()));
   const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
   for (std::size_t row = 0; row + 1 < out.indptr.size(); ++row) {
     const auto place = static_cast<std::size_t>(begin) + row;
@@ -179,11 +179,12 @@ void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::siz
   const auto rows = static_cast<std::int64_t>(out.indptr.size()) - 1;
   const bool dense = options_.layout == BatchLayout::dense;
   if (dense) {
-    make_room(out.dense, static_cast<std::size_t>(rows) * static_cast<std::size_t>(out.n_cols));
+    resize_for_reuse(out.dense,
+                     static_cast<std::size_t>(rows) * static_cast<std::size_t>(out.n_cols));
   } else {
     const auto room = static_cast<std::size_t>(out.nnz() + PackedRows::slack);
-    make_room(out.indices, room);
-    make_room(out.values, room);
+    resize_for_reuse(out.indices, room);
+    resize_for_reuse(out.values, room);
   }
   std::int32_t end = 0;
   for (std::int64_t row = 0; row < rows; ++row) {
@@ -198,7 +199,7 @@ void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::siz
       const WindowWork::Read& read = work.reads[static_cast<std::size_t>(r)];
       const auto room = static_cast<std::size_t>(stored + PackedRows::slack);
       matrix.source(read.source)
-          .decode_row(of.fetched[static_cast<std::size_t>(r)],
+          .decode_row(*of.fetched[static_cast<std::size_t>(r)],
                       work.window.rows[place] - data_->rows_of_source(read.source).begin,
                       {to.columns, room}, {to.values, room});
       nnz = finish_row(m, read.source, to, stored);
@@ -214,7 +215,7 @@ void WindowReader::compose_obsm(WindowWork& work, std::size_t wanted, Batch& bat
   const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
   for (std::size_t k = 0; k < obsm_.size(); ++k) {
     const auto columns = static_cast<std::size_t>(obsm_columns_[k]);
-    make_room(batch.obsm[k], batch.rows.size() * columns);
+    resize_for_reuse(batch.obsm[k], batch.rows.size() * columns);
     for (std::size_t row = 0; row < batch.rows.size(); ++row) {
       float* const to = batch.obsm[k].data() + row * columns;
       const std::int32_t r = work.read_of_place[static_cast<std::size_t>(begin) + row];

@@ -18,6 +18,8 @@ constexpr std::int64_t bytes_a_value = sizeof(std::int32_t) + sizeof(float);
 constexpr std::int64_t most_gap = 8;
 /// Rows of one read: their decoded values should fit the cache.
 constexpr std::int64_t most_rows = 128;
+/// Fetched reads whose buffers are kept for the next ones.
+constexpr std::size_t most_fetched = 4'096;
 
 }  // namespace
 
@@ -25,7 +27,8 @@ WindowReader::WindowReader(std::shared_ptr<const Dataset> data, ReadOptions opti
                            std::size_t pooled_batches)
     : data_(std::move(data)),
       options_(std::move(options)),
-      pool_(std::make_shared<BatchPool>(pooled_batches)) {
+      batches_(std::make_shared<SharedPool<Batch>>(pooled_batches)),
+      fetched_(std::make_shared<SharedPool<FetchedRows>>(most_fetched)) {
   if (options_.matrices.empty()) throw usage_error("no matrix to read; expected X or a layer");
   for (const std::string& name : options_.matrices) {
     matrices_.push_back(std::make_unique<JoinedMatrix>(*data_, name, options_, arena));
@@ -167,7 +170,7 @@ void WindowReader::begin(WindowWork& work) const {
   for (auto& rows : work.obsm) rows.resize(work.reads.size());
   work.batches.resize(work.wanted.size());
   for (auto& batch : work.batches) {
-    batch = pool_->take();
+    batch = batches_->take();
     batch->matrices.resize(matrices_.size());
     batch->obsm.resize(obsm_.size());
     batch->obs.resize(obs_.size());
@@ -190,11 +193,11 @@ void WindowReader::begin(WindowWork& work) const {
       make_offsets(work, b, m, out);
       if (options_.layout == BatchLayout::dense) {
         out.n_cols = matrices_[m]->n_cols();
-        make_room(out.dense,
-                  (out.indptr.size() - 1) * static_cast<std::size_t>(matrices_[m]->n_cols()));
+        resize_for_reuse(
+            out.dense, (out.indptr.size() - 1) * static_cast<std::size_t>(matrices_[m]->n_cols()));
       } else {
-        make_room(out.indices, static_cast<std::size_t>(out.nnz()));
-        make_room(out.values, static_cast<std::size_t>(out.nnz()));
+        resize_for_reuse(out.indices, static_cast<std::size_t>(out.nnz()));
+        resize_for_reuse(out.values, static_cast<std::size_t>(out.nnz()));
       }
     }
   }
@@ -206,9 +209,9 @@ void WindowReader::fetch(WindowWork& work, Range reads) const {
     const WindowWork::Read& read = work.reads[at];
     for (std::size_t m = 0; m < matrices_.size(); ++m) {
       const JoinedMatrix& matrix = *matrices_[m];
-      FetchedRows& fetched = work.matrices[m].fetched[at];
-      fetched = matrix.source(read.source)
-                    .fetch(read.rows, matrix.offsets(read.source).offsets(read.rows));
+      FetchedRows& fetched = *(work.matrices[m].fetched[at] = fetched_->take());
+      matrix.source(read.source)
+          .fetch(read.rows, matrix.offsets(read.source).offsets(read.rows), fetched);
       bytes_fetched_ += fetched.encoded_bytes();
     }
     for (std::size_t k = 0; k < obsm_.size(); ++k) {
@@ -224,9 +227,9 @@ void WindowReader::decode(WindowWork& work, Range reads) const {
   for (std::int64_t r = reads.begin; r < reads.end; ++r) {
     const auto read = static_cast<std::size_t>(r);
     for (std::size_t m = 0; m < matrices_.size(); ++m) {
-      FetchedRows& fetched = work.matrices[m].fetched[read];
+      auto& fetched = work.matrices[m].fetched[read];
       if (stays_packed(m)) {
-        matrices_[m]->source(work.reads[read].source).verify_packed(fetched);
+        matrices_[m]->source(work.reads[read].source).verify_packed(*fetched);
         continue;
       }
       if (goes_direct(m)) {
@@ -234,7 +237,7 @@ void WindowReader::decode(WindowWork& work, Range reads) const {
       } else {
         decode_staged(work, m, read);
       }
-      fetched = {};
+      fetched.reset();
     }
   }
 }

@@ -10,9 +10,9 @@
 #include "cellmill/storage/array.hpp"
 #include "cellmill/train/dataset.hpp"
 #include "cellmill/train/loader.hpp"
-#include "train/batch_pool.hpp"
 #include "train/joined_matrix.hpp"
 #include "train/row_copy.hpp"
+#include "train/shared_pool.hpp"
 #include "train/window_work.hpp"
 
 namespace cellmill {
@@ -71,7 +71,8 @@ class WindowReader {
   std::vector<std::shared_ptr<const ObsValues>> obs_;
   std::vector<std::vector<std::unique_ptr<Array>>> obsm_;  ///< of each, of each source
   std::vector<std::int64_t> obsm_columns_;
-  std::shared_ptr<BatchPool> pool_;
+  std::shared_ptr<SharedPool<Batch>> batches_;
+  std::shared_ptr<SharedPool<FetchedRows>> fetched_;
   mutable std::atomic<std::int64_t> rows_handed_out_{0};
   mutable std::atomic<std::int64_t> rows_read_{0};
   mutable std::atomic<std::int64_t> bytes_fetched_{0};

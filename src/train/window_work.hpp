@@ -41,8 +41,9 @@ struct WindowWork {
 
   /// Rows of one matrix while the window is made.
   struct MatrixWork {
-    std::vector<FetchedRows> fetched;  ///< of each read; let go of once decoded, unless packed
-    std::vector<std::int32_t> nnz;     ///< of each place, as decoded
+    /// Of each read; given back once decoded, unless packed.
+    std::vector<std::shared_ptr<FetchedRows>> fetched;
+    std::vector<std::int32_t> nnz;  ///< of each place, as decoded
     /// Rows that keep only some of their values wait here, by read, for their batch.
     struct Staged {
       RawVector<std::int32_t> columns;

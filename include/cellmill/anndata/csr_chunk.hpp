@@ -20,6 +20,12 @@ struct CsrRows {
     return indptr.empty() ? 0 : static_cast<std::int64_t>(indptr.size()) - 1;
   }
   [[nodiscard]] std::int64_t nnz() const { return indptr.empty() ? 0 : indptr.back(); }
+  /// Memory, also what is kept for the next use.
+  [[nodiscard]] std::int64_t held_bytes() const {
+    return static_cast<std::int64_t>(indptr.capacity() * sizeof indptr[0] +
+                                     indices.capacity() * sizeof indices[0] +
+                                     values.capacity() * sizeof values[0]);
+  }
 };
 
 /// What flows through a pass. Within a row the columns rise strictly.

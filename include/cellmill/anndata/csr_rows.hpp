@@ -27,4 +27,20 @@ void check_columns(std::span<const std::int64_t> indptr, std::span<const std::in
 /// them
 void check_exact(DType dtype, std::span<const double> values);
 
+/// Whether rows are canonical, found out while they are decoded and still in the cache.
+class CanonicalCheck {
+ public:
+  /// \param chunk whose columns are decoded in order; indptr is all there
+  explicit CanonicalCheck(const CsrChunk& chunk) : chunk_(chunk) {}
+  /// Looks at the rows that ended since the last call, now that so many columns are decoded.
+  void decoded(std::int64_t columns);
+  /// Of the rows so far.
+  [[nodiscard]] bool all_canonical() const { return canonical_; }
+
+ private:
+  const CsrChunk& chunk_;
+  std::int64_t row_ = 0;  ///< the first that was not looked at
+  bool canonical_ = true;
+};
+
 }  // namespace cellmill

@@ -28,6 +28,10 @@ struct FetchedRows {
   [[nodiscard]] std::int64_t encoded_bytes() const {
     return indices.encoded_bytes() + values.encoded_bytes();
   }
+  /// Memory, also what is kept for the next use.
+  [[nodiscard]] std::int64_t held_bytes() const {
+    return indices.held_bytes() + values.held_bytes();
+  }
 };
 
 /// One row as the disk holds it, decoded: native elements of the arrays' own types. Good while it
@@ -82,13 +86,19 @@ class MatrixSource {
     static_cast<void>(rows), static_cast<void>(scratch_folder), static_cast<void>(arena);
   }
 
-  [[nodiscard]] virtual FetchedRows fetch(Range rows) const = 0;
+  /// Into `out`, reusing its buffers.
+  virtual void fetch(Range rows, FetchedRows& out) const = 0;
+  [[nodiscard]] FetchedRows fetch(Range rows) const {
+    FetchedRows fetched;
+    fetch(rows, fetched);
+    return fetched;
+  }
 
   /// The same for who knows the rows' offsets already: random order must not read them again.
   /// \param offsets as indptr(rows) gives them
-  [[nodiscard]] virtual FetchedRows fetch(Range rows, std::vector<std::int64_t> offsets) const {
+  virtual void fetch(Range rows, std::vector<std::int64_t> offsets, FetchedRows& out) const {
     static_cast<void>(offsets);
-    return fetch(rows);
+    fetch(rows, out);
   }
 
   /// Decodes into `out`, reusing its buffers. Rows are made canonical: columns sorted, duplicates

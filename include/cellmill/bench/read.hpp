@@ -26,8 +26,11 @@ struct ReadBench {
   std::int64_t nonzeros = 0;
   std::int64_t stored_bytes = 0;
   std::int64_t decoded_bytes = 0;
-  double seconds = 0;        ///< of the best reading
-  double limit_seconds = 0;  ///< of decoding as much at the codec's rate
+  double seconds = 0;            ///< of the best reading
+  double limit_seconds = 0;      ///< of decoding as much at the codec's rate
+  double processor_seconds = 0;  ///< of all threads together, the least of any reading: what others
+                                 ///< take of a busy machine is not in it
+  double limit_processor_seconds = 0;
   std::int64_t peak_memory = 0;
   std::string codec;                    ///< of X's values
   std::map<std::string, double> peers;  ///< seconds for the same, of what Python has

@@ -33,13 +33,36 @@ struct ArrayInfo {
 [[nodiscard]] std::int64_t chunk_count(const ArrayInfo& info);
 [[nodiscard]] std::int64_t chunk_elements(const ArrayInfo& info);  ///< of one whole chunk
 
-/// The bytes of one chunk as they are on disk.
+/// The bytes of one chunk as they are on disk. Moves, but is not copied: `bytes` may be its own.
 struct EncodedChunk {
-  std::int64_t chunk = 0;         ///< row-major index in the chunk grid
-  bool missing = false;           ///< never written: reads as the fill value
-  std::uint32_t filter_mask = 0;  ///< HDF5: bit i set means filter i was skipped
-  std::int64_t offset = -1;       ///< in the file, for messages; −1 where it means nothing
-  RawVector<std::byte> bytes;     ///< `resize` does not fill
+  std::int64_t chunk = 0;            ///< row-major index in the chunk grid
+  bool missing = false;              ///< never written: reads as the fill value
+  std::uint32_t filter_mask = 0;     ///< HDF5: bit i set means filter i was skipped
+  std::int64_t offset = -1;          ///< in the file, for messages; −1 where it means nothing
+  std::span<const std::byte> bytes;  ///< in `owned`, or in the FetchedChunks that it is one of
+  RawVector<std::byte> owned;
+
+  EncodedChunk() = default;
+  EncodedChunk(EncodedChunk&&) noexcept = default;
+  EncodedChunk& operator=(EncodedChunk&&) noexcept = default;
+  EncodedChunk(const EncodedChunk&) = delete;
+  EncodedChunk& operator=(const EncodedChunk&) = delete;
+  ~EncodedChunk() = default;
+
+  /// Makes `bytes` so many of its own, to be filled.
+  std::span<std::byte> own(std::size_t size);
+  void own(RawVector<std::byte> all);
+  /// Another chunk, of no bytes yet; the room it owns stays.
+  void begin(std::int64_t number);
+};
+
+/// Chunks that were fetched together. Made to be used again, by the same thread or another: bytes
+/// that land in fresh pages cost more than reading them.
+struct FetchedChunks {
+  std::vector<EncodedChunk> chunks;
+  RawVector<std::byte> room;  ///< of the bytes of those that don't own theirs
+  [[nodiscard]] std::int64_t encoded_bytes() const;
+  [[nodiscard]] std::int64_t held_bytes() const;  ///< memory, also what is kept for the next use
 };
 
 /// Chunks whose elements are packed row by row, each row for itself: rows are decoded in any order
@@ -81,8 +104,9 @@ class Array {
   /// is corrupt
   [[nodiscard]] virtual EncodedChunk fetch(std::int64_t chunk) const = 0;
 
-  /// Chunks [chunks) in order: what lies together on disk is read together.
-  [[nodiscard]] virtual std::vector<EncodedChunk> fetch_many(Range chunks) const;
+  /// Chunks [chunks) in order, into buffers that are used again: what lies together on disk is read
+  /// together.
+  virtual void fetch_many(Range chunks, FetchedChunks& into) const;
 
   /// Bytes that `fetch(chunk)` will read, 0 if missing (for budgets and for sequential reading).
   [[nodiscard]] virtual std::int64_t encoded_bytes(std::int64_t chunk) const = 0;
@@ -93,8 +117,10 @@ class Array {
   virtual void decode(const EncodedChunk& encoded, std::span<std::byte> out) const = 0;
 
   /// Elements [part) of one chunk of a 1-D array, numbered within the chunk, as native elements:
-  /// no more of the chunk is decoded than the codec requires. `out` has part.size() × dtype_size
-  /// bytes. \throws Error(input) as decode() does
+  /// no more of the chunk is decoded than the codec requires, and what is best done in the cache is
+  /// done there. `out`, anywhere in memory, has part.size() × dtype_size bytes. A checksum at the
+  /// end of all bytes is checked only if the part reaches to the last element. (Here: decodes all
+  /// of it.) \throws Error(input) as decode() does
   virtual void decode_part(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const;
 
   /// How to decode rows one by one, where the chunks are made for it; else null.
@@ -103,18 +129,25 @@ class Array {
   /// Strings of rows [range) of a 1-D (or the one of a 0-d) string array: variable length, fixed
   /// length or bytes.
   [[nodiscard]] virtual Strings read_strings(Range range) const = 0;
+
+ protected:
+  /// \throws Error(input) unless elements [part) lie in a chunk and fill so many bytes
+  void expect_part(Range part, std::size_t bytes) const;
+  [[nodiscard]] bool is_whole_chunk(Range part) const;
+  /// Elements of a chunk of a 1-D array that are the array's: the last chunk hangs over its end.
+  [[nodiscard]] std::int64_t filled_elements(std::int64_t chunk) const;
 };
 
 /// Elements [range) of a 1-D array, fetched but not decoded.
-struct FetchedRange {
+struct FetchedRange : FetchedChunks {
   Range range;
-  std::vector<EncodedChunk> chunks;
-  [[nodiscard]] std::int64_t encoded_bytes() const;
 };
 
 /// Reads the chunks that cover `range` of a 1-D array, in order. \throws Error(input) if the range
 /// lies outside
 [[nodiscard]] FetchedRange fetch_range(const Array& array, Range range);
+/// The same into buffers that are used again.
+void fetch_range(const Array& array, Range range, FetchedRange& into);
 
 /// Decodes and converts to T what was fetched. Whole chunks of type T go straight into `out`
 /// (range.size() elements). Calls from several threads on parts of the same FetchedRange are the

@@ -1,6 +1,9 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
 
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/storage/array.hpp"
@@ -21,5 +24,22 @@ namespace cellmill {
 /// The chunks of an array on disk, as many as `most_bytes` decoded hold, evenly spread.
 [[nodiscard]] double decode_rate(Arena& arena, const Array& array, std::int64_t most_bytes,
                                  double seconds = 0.5);
+
+/// Chunks of arrays on disk, fetched into memory to be decoded again and again.
+class ChunkSample {
+ public:
+  /// Fetches a share (0 to 1] of the array's chunks, evenly spread, at least one.
+  void add(std::unique_ptr<Array> array, double share);
+  [[nodiscard]] std::int64_t decoded_bytes() const { return decoded_bytes_; }
+  /// Decodes each once, each thread into a small buffer of its own that stays in its cache, and
+  /// takes the next chunk when it is done with one.
+  void decode(Arena& arena) const;
+
+ private:
+  std::vector<std::unique_ptr<Array>> arrays_;
+  std::vector<std::pair<const Array*, EncodedChunk>> chunks_;
+  std::int64_t decoded_bytes_ = 0;
+  std::size_t largest_ = 0;  ///< decoded bytes of the largest chunk
+};
 
 }  // namespace cellmill

@@ -31,7 +31,8 @@ class BlobStore {
   void put(std::int64_t block, RawVector<std::byte> bytes);
   [[nodiscard]] bool has(std::int64_t block) const;
   [[nodiscard]] std::int64_t size(std::int64_t block) const;  ///< bytes; 0 if dropped
-  [[nodiscard]] RawVector<std::byte> get(std::int64_t block) const;
+  /// Into a buffer that is used again.
+  void get(std::int64_t block, RawVector<std::byte>& out) const;
   /// Forgets all blocks and lets go of the scratch file; nothing more can be put.
   void clear();
 

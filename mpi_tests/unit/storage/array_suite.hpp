@@ -320,13 +320,20 @@ class ArrayTests : public testing::Test {
     backend->corrupt_first_chunk();
     const std::unique_ptr<Array> array = backend->open();
     try {
-      (void)read_range<std::int32_t>(*array, {0, 10});
+      (void)read_range<std::int32_t>(*array, {0, 500});  // all of it: parts may miss the damage
       FAIL() << "read a corrupt chunk";
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Error::Kind::input) << error.what();
       EXPECT_THAT(error.what(), testing::HasSubstr(array->info().location));
       EXPECT_THAT(error.what(), testing::HasSubstr("chunk 0"));
     }
+  }
+
+  void who_reads_all_sees_damage_in_the_last_chunk_too() {
+    CELLMILL_NEEDS(Capability::tells_short_chunks);
+    write<std::int32_t>({300}, {500}, counting<std::int32_t>(300));
+    backend->corrupt_first_chunk();
+    EXPECT_THROW((void)read_range<std::int32_t>(*backend->open(), {0, 300}), Error);
   }
 
   void decode_refuses_the_wrong_room() {
@@ -336,6 +343,74 @@ class ArrayTests : public testing::Test {
     std::vector<std::byte> out(static_cast<std::size_t>(chunk_elements(array->info())) * 4 + 4);
     EXPECT_THROW(array->decode(encoded, std::span(out)), Error);
     EXPECT_THROW(array->decode(encoded, std::span(out).first(out.size() - 8)), Error);
+  }
+
+  template <class T>
+  void expect_parts_of_chunks(std::int64_t size, std::int64_t chunk_size) {
+    std::vector<T> values(static_cast<std::size_t>(size));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<T>(i * 7919 % 113);
+    write<T>({size}, {chunk_size}, values);
+    const std::unique_ptr<Array> array = backend->open();
+    const std::int64_t length = chunk_elements(array->info());
+    for (std::int64_t chunk = 0; chunk < chunk_count(array->info()); ++chunk) {
+      const EncodedChunk encoded = array->fetch(chunk);
+      std::vector<T> whole(static_cast<std::size_t>(length));
+      array->decode(encoded, std::as_writable_bytes(std::span(whole)));
+      for (const Range part : {Range{0, length}, Range{0, 1}, Range{length - 1, length},
+                               Range{0, length / 2}, Range{length / 2, length}, Range{5, 5},
+                               Range{length / 3, 2 * length / 3}, Range{1, length - 1}}) {
+        std::vector<T> found(static_cast<std::size_t>(part.size()));
+        array->decode_part(encoded, part, std::as_writable_bytes(std::span(found)));
+        ASSERT_EQ(found, std::vector<T>(whole.begin() + part.begin, whole.begin() + part.end))
+            << dtype_name(dtype_of<T>()) << ", chunk " << chunk << ", from " << part.begin;
+      }
+    }
+  }
+
+  void parts_of_chunks_equal_the_whole() {
+    expect_parts_of_chunks<std::int8_t>(1000, 300);
+    expect_parts_of_chunks<std::uint16_t>(1000, 999);
+    expect_parts_of_chunks<double>(100, 7);
+    expect_parts_of_chunks<std::int32_t>(150'000, 100'000);  // many blocks of blosc
+    expect_parts_of_chunks<float>(150'000, 100'000);
+  }
+
+  void parts_of_missing_chunks_are_zeros() {
+    CELLMILL_NEEDS(Capability::missing_chunks);
+    { const std::unique_ptr<ArrayWriter> writer = create(DType::float32, {10}, {8}); }
+    const std::unique_ptr<Array> array = backend->open();
+    std::vector<float> found(3, 1.0F);
+    array->decode_part(array->fetch(0), {2, 5}, std::as_writable_bytes(std::span(found)));
+    EXPECT_EQ(found, std::vector<float>(3, 0.0F));
+  }
+
+  void parts_outside_are_refused() {
+    write<float>({10}, {5}, counting<float>(10));
+    const std::unique_ptr<Array> array = backend->open();
+    const EncodedChunk encoded = array->fetch(0);
+    const std::int64_t length = chunk_elements(array->info());
+    std::vector<std::byte> out(4 * 4);
+    for (const Range part : {Range{length - 3, length + 1}, Range{-1, 3}, Range{3, -1}, Range{0, 3},
+                             Range{0, 5}, Range{1, 4}}) {
+      EXPECT_THROW(array->decode_part(encoded, part, out), Error) << part.begin;
+    }
+  }
+
+  void fetched_buffers_may_be_used_again() {
+    const std::vector<std::int32_t> values = counting<std::int32_t>(1000);
+    write<std::int32_t>({1000}, {70}, values);
+    const std::unique_ptr<Array> array = backend->open();
+    FetchedRange fetched;
+    for (const Range range :
+         {Range{0, 1000}, Range{100, 101}, Range{5, 5}, Range{69, 911}, Range{930, 1000}}) {
+      fetch_range(*array, range, fetched);
+      EXPECT_EQ(fetched.range, range);
+      EXPECT_GE(fetched.held_bytes(), fetched.encoded_bytes());
+      std::vector<std::int32_t> found(static_cast<std::size_t>(range.size()));
+      decode_range<std::int32_t>(*array, fetched, found);
+      EXPECT_EQ(found, std::vector<std::int32_t>(values.begin() + range.begin,
+                                                 values.begin() + range.end));
+    }
   }
 
   TempFolder folder;
@@ -387,17 +462,27 @@ TYPED_TEST_P(ArraySuite, ManyThreadsMayFetchAndDecode) {
   this->many_threads_may_fetch_and_decode();
 }
 TYPED_TEST_P(ArraySuite, CorruptChunksAreNamed) { this->corrupt_chunks_are_named(); }
+TYPED_TEST_P(ArraySuite, WhoReadsAllSeesDamageInTheLastChunkToo) {
+  this->who_reads_all_sees_damage_in_the_last_chunk_too();
+}
 TYPED_TEST_P(ArraySuite, DecodeRefusesTheWrongRoom) { this->decode_refuses_the_wrong_room(); }
+TYPED_TEST_P(ArraySuite, PartsOfChunksEqualTheWhole) { this->parts_of_chunks_equal_the_whole(); }
+TYPED_TEST_P(ArraySuite, PartsOfMissingChunksAreZeros) {
+  this->parts_of_missing_chunks_are_zeros();
+}
+TYPED_TEST_P(ArraySuite, PartsOutsideAreRefused) { this->parts_outside_are_refused(); }
+TYPED_TEST_P(ArraySuite, FetchedBuffersMayBeUsedAgain) {
+  this->fetched_buffers_may_be_used_again();
+}
 
-REGISTER_TYPED_TEST_SUITE_P(ArraySuite, EveryNumericTypeComesBack, BooleansComeBack,
-                            ExtremeValuesKeepTheirBits, RangesMayCrossChunksAndBeginAnywhere,
-                            RangesOutsideAreRefused, RowsOfManyColumnsComeBack,
-                            UnitsMayBeWrittenInAnyOrder, RowsBeyondTheEndAreRefused,
-                            ChunksNeverWrittenAreZeros, ArraysWithoutRowsAreEmpty,
-                            OneElementComesBack, ScalarsComeBack, StringsOfAnyScriptComeBack,
-                            StringScalarsAndEmptyStringArraysComeBack, NumbersAreNotStrings,
-                            EncodedBytesAreWhatFetchReads, PiecesDecodedByManyThreadsMakeTheWhole,
-                            ManyThreadsMayFetchAndDecode, CorruptChunksAreNamed,
-                            DecodeRefusesTheWrongRoom);
+REGISTER_TYPED_TEST_SUITE_P(
+    ArraySuite, EveryNumericTypeComesBack, BooleansComeBack, ExtremeValuesKeepTheirBits,
+    RangesMayCrossChunksAndBeginAnywhere, RangesOutsideAreRefused, RowsOfManyColumnsComeBack,
+    UnitsMayBeWrittenInAnyOrder, RowsBeyondTheEndAreRefused, ChunksNeverWrittenAreZeros,
+    ArraysWithoutRowsAreEmpty, OneElementComesBack, ScalarsComeBack, StringsOfAnyScriptComeBack,
+    StringScalarsAndEmptyStringArraysComeBack, NumbersAreNotStrings, EncodedBytesAreWhatFetchReads,
+    PiecesDecodedByManyThreadsMakeTheWhole, ManyThreadsMayFetchAndDecode, CorruptChunksAreNamed,
+    WhoReadsAllSeesDamageInTheLastChunkToo, DecodeRefusesTheWrongRoom, PartsOfChunksEqualTheWhole,
+    PartsOfMissingChunksAreZeros, PartsOutsideAreRefused, FetchedBuffersMayBeUsedAgain);
 
 }  // namespace cellmill

@@ -55,8 +55,10 @@ class Foreign {
     std::vector<double> expected(count);
     std::iota(expected.begin(), expected.end(), 0.0);
     EXPECT_EQ(read_all<double>(*open()), expected);
-    EXPECT_EQ(read_range<double>(*open(), {333, 777}),
-              std::vector<double>(expected.begin() + 333, expected.begin() + 777));
+    for (const Range range : {Range{333, 777}, Range{0, 10}, Range{310, 320}, Range{990, 1000}}) {
+      EXPECT_EQ(read_range<double>(*open(), range),
+                std::vector<double>(expected.begin() + range.begin, expected.begin() + range.end));
+    }
   }
 
   TempFolder folder;
@@ -101,9 +103,9 @@ TEST(ForeignHdf5, WrongChecksumsAreErrors) {
   foreign.write(H5T_STD_I32LE);
   const EncodedChunk chunk = foreign.open()->fetch(0);
   EncodedChunk damaged;
-  damaged.bytes = chunk.bytes;
+  damaged.own({chunk.bytes.begin(), chunk.bytes.end()});
   damaged.offset = chunk.offset;
-  damaged.bytes[17] ^= std::byte{4};
+  damaged.owned[17] ^= std::byte{4};
   std::vector<std::byte> out(count * 4);
   foreign.open()->decode(chunk, out);
   const auto array = foreign.open();

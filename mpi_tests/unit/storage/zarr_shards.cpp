@@ -8,6 +8,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/storage/group.hpp"
+#include "storage/zarr_array.hpp"
 #include "temp_folder.hpp"
 
 namespace cellmill {
@@ -126,6 +127,7 @@ class CountingStore final : public ByteStore {
  public:
   struct Counts {
     int opened = 0;
+    int reads = 0;
     std::int64_t bytes = 0;
   };
   CountingStore(fs::path root, Counts& counts) : files_(std::move(root)), counts_(&counts) {}
@@ -136,9 +138,9 @@ class CountingStore final : public ByteStore {
   [[nodiscard]] std::int64_t size(const std::string& key) const override {
     return files_.size(key);
   }
-  [[nodiscard]] std::optional<Bytes> read(const std::string& key,
-                                          std::int64_t most) const override {
-    return files_.read(key, most);
+  [[nodiscard]] bool read_into(const std::string& key, std::int64_t most,
+                               Bytes& out) const override {
+    return files_.read_into(key, most, out);
   }
   [[nodiscard]] std::unique_ptr<ByteSource> open(const std::string& key) const override {
     ++counts_->opened;
@@ -155,6 +157,7 @@ class CountingStore final : public ByteStore {
         : file_(std::move(file)), counts_(&counts) {}
     [[nodiscard]] std::int64_t size() const override { return file_->size(); }
     void read(std::int64_t offset, std::span<std::byte> out) const override {
+      ++counts_->reads;
       counts_->bytes += static_cast<std::int64_t>(out.size());
       file_->read(offset, out);
     }
@@ -180,12 +183,12 @@ TEST_F(ZarrShards, IndicesAreReadOnceInnerChunksByThemselves) {
       ->create_array("y", spec)
       ->write_rows(0, std::as_bytes(std::span(values)));
   CountingStore::Counts counts;
-  const ShardReader reader(std::make_shared<CountingStore>(store_, counts), "y",
-                           spec_metadata(spec, StoreFormat::zarr3));
+  const ZarrArray array(std::make_shared<CountingStore>(store_, counts), "y", "y",
+                        spec_metadata(spec, StoreFormat::zarr3));
   const auto read_all_strided = [&] {
     for (std::int64_t i = 0; i < 4000; ++i) {
       const std::int64_t chunk = i * 41 % 4000;  // another shard each time
-      ASSERT_EQ(reader.read(std::span(&chunk, 1))->size(), 8U);
+      ASSERT_EQ(array.fetch(chunk).bytes.size(), 8U);
     }
   };
   read_all_strided();
@@ -194,8 +197,39 @@ TEST_F(ZarrShards, IndicesAreReadOnceInnerChunksByThemselves) {
   read_all_strided();
   EXPECT_EQ(counts.bytes, 4000 * 8);
   counts = {};
-  for (std::int64_t chunk = 0; chunk < 4000; ++chunk) (void)reader.read(std::span(&chunk, 1));
+  for (std::int64_t chunk = 0; chunk < 4000; ++chunk) (void)array.fetch(chunk);
   EXPECT_LE(counts.opened, 100);
+}
+
+TEST_F(ZarrShards, InnerChunksThatLieTogetherAreReadTogether) {
+  ArraySpec spec;
+  spec.dtype = DType::int32;
+  spec.shape = {800};
+  spec.chunk_shape = {2};
+  spec.shard_shape = {80};
+  spec.codec = "none";
+  std::vector<std::int32_t> values(800);
+  std::iota(values.begin(), values.end(), 0);
+  open_zarr(store_, OpenMode::update)
+      ->create_array("y", spec)
+      ->write_rows(0, std::as_bytes(std::span(values)));
+  CountingStore::Counts counts;
+  const ZarrArray array(std::make_shared<CountingStore>(store_, counts), "y", "y",
+                        spec_metadata(spec, StoreFormat::zarr3));
+  (void)read_range<std::int32_t>(array, {0, 800});  // all indices are known
+  counts = {};
+  FetchedRange fetched;
+  for (const Range range : {Range{0, 800}, Range{79, 241}, Range{5, 6}, Range{1, 799}}) {
+    const std::byte* const room = fetched.room.data();
+    fetch_range(array, range, fetched);
+    EXPECT_TRUE(room == nullptr || fetched.room.data() == room) << "the room was used again";
+    std::vector<std::int32_t> found(static_cast<std::size_t>(range.size()));
+    decode_range<std::int32_t>(array, fetched, found);
+    EXPECT_EQ(found,
+              std::vector<std::int32_t>(values.begin() + range.begin, values.begin() + range.end));
+  }
+  EXPECT_EQ(counts.reads, 10 + 4 + 1 + 10);
+  EXPECT_EQ(counts.bytes, 3200 + 82 * 8 + 8 + 3200);
 }
 
 TEST(Recent, ForgetsWhatWasUsedLongestAgo) {

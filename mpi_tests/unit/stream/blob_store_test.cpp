@@ -23,8 +23,11 @@ TEST(BlobStore, FillsMemoryThenTheFile) {
   EXPECT_EQ(scratch->bytes(), 100);
   EXPECT_TRUE(store.has(0));
   EXPECT_FALSE(store.has(1));
-  EXPECT_EQ(store.get(0), blob(100, 1));
-  EXPECT_EQ(store.get(2), blob(100, 2));
+  RawVector<std::byte> found;
+  store.get(0, found);
+  EXPECT_EQ(found, blob(100, 1));
+  store.get(2, found);
+  EXPECT_EQ(found, blob(100, 2));
   EXPECT_EQ(store.size(2), 100);
   store.clear();
   EXPECT_EQ(budget.reserved(), 0);
