@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import h5py
 import numpy as np
 import pytest
@@ -150,3 +152,20 @@ def test_wrong_configuration_file(tmp_path, name, text, word):
     missing = cellmill("run", "a.h5ad", "-o", tmp_path / "out.zarr", "--config", tmp_path / "none.toml")
     assert missing.status == 2
     assert "none.toml" in missing.errors[0]
+
+
+@pytest.mark.parametrize("suffix", [".h5ad", ".zarr"])
+def test_bench_read_counts_what_is_there(tmp_path, suffix):
+    adata = make_plate(1)
+    [path] = write_plates(tmp_path, [adata], suffix=suffix)
+    result = succeed("bench", "read", path, "--seconds", 0.01, "--python", sys.executable, "--json").json
+    assert result["cells"] == adata.n_obs
+    assert result["nonzeros"] == adata.X.nnz
+    assert result["decoded_bytes"] == sum(part.nbytes for part in (adata.X.data, adata.X.indices))
+    assert 0 < result["stored_bytes"]
+    assert 0 < result["ratio_to_limit"]
+    assert 0 < result["processor_seconds"]
+    assert all(rate > 0 for rate in result["peers"].values())
+    assert len(result["peers"]) == 1
+    text = succeed("bench", "read", path, "--seconds", 0.01, "--python", "").stdout
+    assert "% of the codec's limit (" in text

@@ -210,6 +210,48 @@ TEST_F(CsrMatrixTest, UnsortedAndRepeatedColumnsAreMended) {
   EXPECT_THAT(chunk.values, ElementsAre(60, 40, 1, 2, 3));
 }
 
+TEST_F(CsrMatrixTest, RowsAreMendedWhereverChunksEnd) {
+  // Rows of 7, 0 and 13 columns in chunks of 3: a fall in every place, also between two chunks.
+  constexpr std::int64_t nnz = 20;
+  for (std::int64_t fall = 1; fall < nnz; ++fall) {
+    if (fall == 7) continue;  // there another row begins
+    Csr matrix{{3, 50}, {0, 7, 7, nnz}, {}, {}};
+    for (std::int64_t i = 0; i < nnz; ++i) {
+      matrix.indices.push_back(i);
+      matrix.data.push_back(i + 1);
+    }
+    Csr mended = matrix;
+    const auto at = static_cast<std::size_t>(fall);
+    std::swap(matrix.indices[at - 1], matrix.indices[at]);
+    std::swap(mended.data[at - 1], mended.data[at]);
+    for (const DType indices : {DType::int32, DType::int64}) {
+      const CsrChunk chunk = read(*write(matrix, {DType::float32, indices}, 3), {0, 3});
+      EXPECT_TRUE(std::equal(chunk.indices.begin(), chunk.indices.end(), mended.indices.begin(),
+                             mended.indices.end()))
+          << fall;
+      EXPECT_TRUE(std::equal(chunk.values.begin(), chunk.values.end(), mended.data.begin(),
+                             mended.data.end()))
+          << fall;
+    }
+  }
+}
+
+TEST_F(CsrMatrixTest, BuffersAreUsedAgainForAnyRows) {
+  const auto source = write(small, {}, 2);
+  FetchedRows fetched;
+  CsrChunk chunk;
+  for (const Range rows : {Range{0, 4}, Range{1, 2}, Range{2, 2}, Range{0, 3}, Range{3, 4}}) {
+    source->fetch(rows, fetched);
+    source->decode(fetched, chunk);
+    const CsrChunk fresh = read(*source, rows);
+    EXPECT_EQ(chunk.first_row, fresh.first_row);
+    EXPECT_EQ(chunk.indptr, fresh.indptr);
+    EXPECT_EQ(chunk.indices, fresh.indices);
+    EXPECT_EQ(chunk.values, fresh.values);
+    EXPECT_GE(fetched.held_bytes(), fetched.encoded_bytes());
+  }
+}
+
 TEST_F(CsrMatrixTest, ColumnsOutsideTheMatrixAreNamed) {
   Csr matrix = small;
   matrix.indices[3] = 5;
