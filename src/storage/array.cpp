@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -171,6 +172,15 @@ void Array::decode_part(const EncodedChunk& encoded, Range part, std::span<std::
   if (out.empty()) return;
   std::memcpy(out.data(), decoded.data() + static_cast<std::size_t>(part.begin) * width,
               out.size());
+}
+
+void PackedRows::decode(const EncodedChunk& encoded, Range part,
+                        std::span<std::int32_t> out) const {
+  decode(std::array{PackedPart{&encoded, part}}, out, Landing::caches);
+}
+
+void PackedRows::decode(const EncodedChunk& encoded, Range part, std::span<float> out) const {
+  decode(std::array{PackedPart{&encoded, part}}, out, Landing::caches);
 }
 
 void ArrayWriter::write_packed(std::int64_t /*first_row*/,

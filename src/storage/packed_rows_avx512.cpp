@@ -1,71 +1,36 @@
-// Compiled for AVX-512 with VBMI, VBMI2 and VNNI: 64 values at a time, a byte each. Bound by about
-// 30 vector instructions for 64 counts and 60 for 64 columns; then by the stores.
-#include <immintrin.h>
-
-#include "storage/packed_rows_kernels.hpp"
-#include "storage/packed_rows_loops.hpp"
+// Compiled for AVX-512 with VBMI, VBMI2 and VNNI: 64 values at a time, a byte each. Bound by some
+// 50 vector instructions for 64 counts and 80 for 64 columns, a third of them permutations; past
+// the caches by the stores.
+#include "storage/packed_rows_avx512.hpp"
 
 namespace cellmill {
 
 namespace {
 
-using Bytes64 = __m512i;  // 64 unsigned bytes
+/// Bytes that may be read.
+struct Readable {
+  const std::uint8_t* begin;
+  std::uint64_t size;
 
-constexpr std::uint64_t kGroup = 64;
-
-/// Tables over the eight-byte words of a vector, for fields of 0 to 7 bits.
-struct FieldTables {
-  /// The bytes of eight fields to a word of their own: byte j of word q is byte q·bits + j.
-  alignas(64) std::uint8_t gather[8][64];
-  /// And back.
-  alignas(64) std::uint8_t scatter[8][64];
-  /// Where in the word a field begins.
-  std::uint64_t shifts[8];
-  alignas(64) std::uint16_t even_words[32];
-};
-
-constexpr FieldTables make_tables() {
-  FieldTables tables{};
-  for (std::uint32_t i = 0; i < 32; ++i) tables.even_words[i] = static_cast<std::uint16_t>(2 * i);
-  for (std::uint32_t bits = 0; bits < 8; ++bits) {
-    for (std::uint32_t i = 0; i < 64; ++i) {
-      tables.gather[bits][i] = static_cast<std::uint8_t>(i / 8 * bits + i % 8);
-      if (i < 8 * bits) {
-        tables.scatter[bits][i] = static_cast<std::uint8_t>(i / bits * 8 + i % bits);
-      }
-    }
-    for (std::uint32_t i = 0; i < 8; ++i) {
-      tables.shifts[bits] |= std::uint64_t{i * bits} << (8 * i);
-    }
+  /// 64 from `at` on, or as many as there are.
+  [[nodiscard]] Bytes64 load(std::uint64_t at) const {
+    if (__builtin_expect(at + 64 <= size, 1)) return _mm512_loadu_si512(begin + at);
+    return at < size ? _mm512_maskz_loadu_epi8(first_lanes(size - at), begin + at)
+                     : _mm512_setzero_si512();
   }
-  return tables;
-}
-
-constexpr FieldTables kTables = make_tables();
-
-__mmask64 first_lanes(std::uint64_t count) {
-  return _bzhi_u64(~std::uint64_t{0}, static_cast<unsigned>(count));
-}
-
-/// 64 bytes, or those before the end of what may be read.
-Bytes64 load(const std::uint8_t* at, const std::uint8_t* end) {
-  const std::int64_t left = end - at;
-  if (__builtin_expect(left >= 64, 1)) return _mm512_loadu_si512(at);
-  return _mm512_maskz_loadu_epi8(left <= 0 ? 0 : first_lanes(static_cast<std::uint64_t>(left)), at);
-}
+};
 
 /// A stream of fields.
 struct Fields {
-  const std::uint8_t* stream;
-  const std::uint8_t* end;
+  Readable stream;
+  std::uint64_t at = 0;
   std::uint64_t group_bytes;
   Bytes64 gather;
   Bytes64 shifts;
   Bytes64 ones;  // of one field, in every byte
 
-  Fields(const std::uint8_t* at, std::uint32_t bits, const std::uint8_t* stop)
-      : stream(at),
-        end(stop),
+  Fields(Readable bytes, std::uint32_t bits)
+      : stream(bytes),
         group_bytes(8 * bits),
         gather(_mm512_load_si512(kTables.gather[bits])),
         shifts(_mm512_set1_epi64(static_cast<long long>(kTables.shifts[bits]))),
@@ -73,72 +38,28 @@ struct Fields {
 
   /// The next 64 fields.
   Bytes64 next() {
-    const Bytes64 words = _mm512_permutexvar_epi8(gather, load(stream, end));
-    stream += group_bytes;
+    const Bytes64 words = _mm512_permutexvar_epi8(gather, stream.load(at));
+    at += group_bytes;
     return _mm512_and_si512(_mm512_multishift_epi64_epi8(shifts, words), ones);
   }
 };
 
-/// Which lanes of a group count: all, or the first ones.
-struct AllLanes {
-  static __m512i load(const std::uint32_t* from, int /*part*/) { return _mm512_loadu_si512(from); }
-  static Bytes64 clear(Bytes64 bytes, Bytes64 /*instead*/) { return bytes; }
-  static std::uint64_t of(__mmask64 lanes) { return lanes; }
-  static void store(std::int32_t* out, int /*part*/, __m512i values) {
-    _mm512_storeu_si512(out, values);
-  }
-  static void store(std::uint32_t* out, int /*part*/, __m512i values) {
-    _mm512_storeu_si512(out, values);
-  }
-  static void store(float* out, int /*part*/, __m512i values) {
-    _mm512_storeu_ps(out, _mm512_cvtepu32_ps(values));
-  }
-};
-struct FirstLanes {
-  std::uint64_t live;
-  std::uint64_t of(__mmask64 lanes) const { return lanes & live; }
-  __m512i load(const std::uint32_t* from, int part) const {
-    return _mm512_maskz_loadu_epi32(of_part(part), from);
-  }
-  /// So that what does not count becomes zeros in the streams.
-  Bytes64 clear(Bytes64 bytes, Bytes64 instead) const {
-    return _mm512_mask_blend_epi8(live, instead, bytes);
-  }
-  __mmask16 of_part(int part) const { return static_cast<__mmask16>(live >> (16 * part)); }
-  void store(std::int32_t* out, int part, __m512i values) const {
-    _mm512_mask_storeu_epi32(out, of_part(part), values);
-  }
-  void store(std::uint32_t* out, int part, __m512i values) const {
-    _mm512_mask_storeu_epi32(out, of_part(part), values);
-  }
-  void store(float* out, int part, __m512i values) const {
-    _mm512_mask_storeu_ps(out, of_part(part), _mm512_cvtepu32_ps(values));
-  }
-};
-
-/// Whole groups of n, and what is left.
-template <class Group>
-bool for_groups(std::uint64_t n, Group group) {
-  std::uint64_t begin = 0;
-  for (; begin + kGroup <= n; begin += kGroup) {
-    if (!group(begin, AllLanes{})) return false;
-  }
-  return begin == n || group(begin, FirstLanes{first_lanes(n - begin)});
+Readable readable(const PackedFragment& fragment, const std::uint8_t* begin) {
+  return {begin, static_cast<std::uint64_t>(fragment.end - begin)};
 }
 
 /// Hands what n fields of a level stand for to `take`, 64 a time: themselves, or for each that is
-/// all ones the next of `further`, which is `further_count` bytes that more may be read behind.
-/// Returns whether those are as many as the escapes.
+/// all ones the next byte of `further`. Returns whether those are `further_count`.
 template <class Take>
-bool for_level(Fields fields, std::uint64_t n, std::uint32_t before, const std::uint8_t* further,
-               std::uint64_t further_count, const std::uint8_t* further_end, Take take) {
+bool for_level(Fields fields, std::uint64_t n, std::uint32_t before, Readable further,
+               std::uint64_t further_count, Take take) {
   const Bytes64 held_before = _mm512_set1_epi8(static_cast<char>(before));
   std::uint64_t used = 0;
   const bool taken = for_groups(n, [&](std::uint64_t begin, auto live) {
     const Bytes64 found = fields.next();
     const std::uint64_t escaped = live.of(_mm512_cmpeq_epi8_mask(found, fields.ones));
-    const Bytes64 value = _mm512_mask_expand_epi8(_mm512_add_epi8(found, held_before), escaped,
-                                                  load(further + used, further_end));
+    const Bytes64 value =
+        _mm512_mask_expand_epi8(_mm512_add_epi8(found, held_before), escaped, further.load(used));
     used += static_cast<std::uint64_t>(_mm_popcnt_u64(escaped));
     return take(begin, value, live);
   });
@@ -163,13 +84,13 @@ bool for_high_parts(const PackedFragment& fragment, Take take) {
   const std::uint32_t before1 = (1U << fragment.widths[0]) - 1;
   const std::uint32_t before2 = before1 + (1U << fragment.widths[1]) - 1;
   const auto level = [&](int i) {
-    return Fields(fragment.level[i], fragment.widths[i], fragment.end);
+    return Fields(readable(fragment, fragment.level[i]), fragment.widths[i]);
   };
-  return for_level(level(2), escapes[1], before2, fragment.bytes, escapes[2], fragment.end,
+  return for_level(level(2), escapes[1], before2, readable(fragment, fragment.bytes), escapes[2],
                    put_to(joined2)) &&
-         for_level(level(1), escapes[0], before1, joined2, escapes[1], joined2 + room,
+         for_level(level(1), escapes[0], before1, Readable{joined2, room}, escapes[1],
                    put_to(joined1)) &&
-         for_level(level(0), fragment.n, 0, joined1, escapes[0], joined1 + room, take);
+         for_level(level(0), fragment.n, 0, Readable{joined1, room}, escapes[0], take);
 }
 
 /// The next of the large values; false if there is none.
@@ -177,6 +98,109 @@ bool take_large(const PackedFragment& fragment, std::uint32_t& used, std::uint32
   if (used >= fragment.escapes[3]) return false;
   __builtin_memcpy(&value, fragment.large + std::uint64_t{4} * used++, 4);
   return true;
+}
+
+void flush_carry(PackedCarry& carry) {
+  for (std::uint32_t i = carry.begin; i < carry.end; ++i) carry.at[i] = carry.line[i];
+  carry.begin = carry.end = 0;
+}
+
+/// Where the elements of a fragment go, 16 at a time: to the caches.
+class CachedOutput {
+ public:
+  explicit CachedOutput(void* out) : out_(static_cast<std::uint32_t*>(out)) {}
+  void put(std::uint64_t at, __m512i elements) { _mm512_storeu_si512(out_ + at, elements); }
+  /// The last ones, 15 or fewer.
+  void put_last(std::uint64_t at, std::uint32_t count, __m512i elements) {
+    _mm512_mask_storeu_epi32(out_ + at, static_cast<__mmask16>((1U << count) - 1), elements);
+  }
+  void end() {}
+
+ private:
+  std::uint32_t* out_;
+};
+
+/// Past the caches, which takes whole lines: the last elements wait for those that share their
+/// line, the next fragment's too.
+class StreamingOutput {
+ public:
+  StreamingOutput(void* out, PackedCarry& carry) : carry_(carry) {
+    const auto ahead =
+        static_cast<std::uint32_t>(reinterpret_cast<std::uintptr_t>(out) / 4 % kLine);
+    line_ = static_cast<std::uint32_t*>(out) - ahead;
+    if (carry.at != line_ || carry.end != ahead) {
+      flush_carry(carry);
+      carry.begin = ahead;
+    }
+    foreign_ = carry.begin;
+    held_ = _mm512_load_si512(carry.line);
+    hold(ahead);
+  }
+
+  void put(std::uint64_t /*at*/, __m512i elements) {
+    const __m512i turned = _mm512_permutexvar_epi32(turn_, elements);
+    send(_mm512_mask_blend_epi32(held_lanes_, turned, held_));
+    held_ = turned;
+  }
+  void put_last(std::uint64_t /*at*/, std::uint32_t count, __m512i elements) {
+    const __m512i turned = _mm512_permutexvar_epi32(turn_, elements);
+    held_ = _mm512_mask_blend_epi32(held_lanes_, turned, held_);
+    const std::uint32_t all = count_ + count;
+    if (all >= kLine) {
+      send(held_);
+      held_ = turned;
+    }
+    hold(all % kLine);
+  }
+  void end() {
+    _mm512_store_si512(carry_.line, held_);
+    carry_.at = line_;
+    carry_.begin = foreign_;
+    carry_.end = count_;
+  }
+
+ private:
+  static constexpr std::uint32_t kLine = 16;
+
+  void hold(std::uint32_t count) {
+    count_ = count;
+    held_lanes_ = static_cast<__mmask16>((1U << count) - 1);
+    const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    turn_ = _mm512_sub_epi32(lanes, _mm512_set1_epi32(static_cast<int>(count)));
+  }
+  void send(__m512i line) {
+    if (__builtin_expect(foreign_ != 0, 0)) {  // it begins with elements that are not ours
+      _mm512_mask_storeu_epi32(line_, static_cast<__mmask16>(0xFFFFU << foreign_), line);
+      foreign_ = 0;
+    } else {
+      _mm512_stream_si512(reinterpret_cast<__m512i*>(line_), line);
+    }
+    line_ += kLine;
+  }
+
+  PackedCarry& carry_;
+  std::uint32_t* line_;    ///< the line that is filled
+  std::uint32_t foreign_;  ///< its first elements, which stay as they are
+  std::uint32_t count_;    ///< its elements so far
+  __mmask16 held_lanes_;
+  __m512i held_;
+  __m512i turn_;
+};
+
+/// 64 elements of a group.
+template <class Output>
+void put_group(Output& output, std::uint64_t begin, const __m512i (&elements)[4],
+               AllLanes /*live*/) {
+  for (int part = 0; part < 4; ++part) output.put(begin + 16 * part, elements[part]);
+}
+template <class Output>
+void put_group(Output& output, std::uint64_t begin, const __m512i (&elements)[4], FirstLanes live) {
+  auto left = static_cast<std::uint32_t>(_mm_popcnt_u64(live.live));
+  for (int part = 0; left > 0; ++part) {
+    if (left < 16) return output.put_last(begin + 16 * part, left, elements[part]);
+    output.put(begin + 16 * part, elements[part]);
+    left -= 16;
+  }
 }
 
 /// Bytes 16 · part and on of 64, each as 32 bits.
@@ -188,9 +212,26 @@ __m512i widen(Bytes64 bytes, Bytes64 control) {
   return _mm512_maskz_permutexvar_epi8(0x1111111111111111U, control, bytes);
 }
 
-template <class Out>
-bool counts(const PackedFragment& fragment, Out* out) {
-  Fields low(fragment.low, fragment.low_bits, fragment.end);
+/// Values of a group that holds large ones: `values` with those in place of what stands for them.
+bool put_large(const PackedFragment& fragment, std::uint64_t escaped, std::uint32_t& large,
+               __m512i (&values)[4]) {
+  alignas(64) std::uint32_t held[kGroup];
+  for (int part = 0; part < 4; ++part) _mm512_store_si512(held + 16 * part, values[part]);
+  for (; escaped != 0; escaped &= escaped - 1) {
+    if (!take_large(fragment, large, held[_tzcnt_u64(escaped)])) return false;
+  }
+  for (int part = 0; part < 4; ++part) values[part] = _mm512_load_si512(held + 16 * part);
+  return true;
+}
+
+__m512i converted(__m512i values, const std::uint32_t* /*type*/) { return values; }
+__m512i converted(__m512i values, const float* /*type*/) {
+  return _mm512_castps_si512(_mm512_cvtepu32_ps(values));
+}
+
+template <class Out, class Output>
+bool counts_to(Output output, const PackedFragment& fragment) {
+  Fields low(readable(fragment, fragment.low), fragment.low_bits);
   const Bytes64 controls[4] = {widen_control(0), widen_control(1), widen_control(2),
                                widen_control(3)};
   const __m512i base = _mm512_set1_epi32(static_cast<int>(fragment.base));
@@ -198,28 +239,34 @@ bool counts(const PackedFragment& fragment, Out* out) {
   const Bytes64 escape = _mm512_set1_epi8(-1);
   std::uint32_t large = 0;
   const auto unpack_group = [&](std::uint64_t begin, Bytes64 high, auto live) {
-    Out* const to = out + begin;
-    if (fragment.low_bits == 0) {
-      for (int part = 0; part < 4; ++part) {
-        live.store(to + 16 * part, part, _mm512_add_epi32(widen(high, controls[part]), base));
-      }
-    } else {
+    __m512i values[4];
+    for (int part = 0; part < 4; ++part) values[part] = widen(high, controls[part]);
+    if (fragment.low_bits != 0) {
       const Bytes64 lows = low.next();
       for (int part = 0; part < 4; ++part) {
-        const __m512i shifted = _mm512_sll_epi32(widen(high, controls[part]), low_bits);
-        const __m512i value = _mm512_or_si512(shifted, widen(lows, controls[part]));
-        live.store(to + 16 * part, part, _mm512_add_epi32(value, base));
+        values[part] =
+            _mm512_or_si512(_mm512_sll_epi32(values[part], low_bits), widen(lows, controls[part]));
       }
     }
-    std::uint64_t escaped = live.of(_mm512_cmpeq_epi8_mask(high, escape));
-    for (; __builtin_expect(escaped != 0, 0); escaped &= escaped - 1) {
-      std::uint32_t value = 0;
-      if (!take_large(fragment, large, value)) return false;
-      to[_tzcnt_u64(escaped)] = static_cast<Out>(value + fragment.base);
+    const std::uint64_t escaped = live.of(_mm512_cmpeq_epi8_mask(high, escape));
+    if (__builtin_expect(escaped != 0, 0) && !put_large(fragment, escaped, large, values)) {
+      return false;
     }
+    for (__m512i& value : values) {
+      value = converted(_mm512_add_epi32(value, base), static_cast<const Out*>(nullptr));
+    }
+    put_group(output, begin, values, live);
     return true;
   };
-  return for_high_parts(fragment, unpack_group) && large == fragment.escapes[3];
+  const bool sound = for_high_parts(fragment, unpack_group) && large == fragment.escapes[3];
+  output.end();
+  return sound;
+}
+
+template <class Out>
+bool counts(const PackedFragment& fragment, Out* out) {
+  return fragment.carry != nullptr ? counts_to<Out>(StreamingOutput(out, *fragment.carry), fragment)
+                                   : counts_to<Out>(CachedOutput(out), fragment);
 }
 
 /// Sums over gaps: each of four bytes in 32 bits counts for the lanes from its own on.
@@ -229,28 +276,31 @@ __m512i steps(std::uint32_t weight) {
                            static_cast<int>(weight * 0x00000101U), static_cast<int>(weight));
 }
 
-/// Columns of a group that holds a large gap: one by one.
-bool unpack_large_columns(const PackedFragment& fragment, std::uint64_t begin, Bytes64 high,
-                          Bytes64 low_and_one, std::uint32_t& large, std::uint32_t& column,
-                          std::int32_t* out) {
+/// Columns of a group that holds large gaps, one by one; those beyond the fragment mean nothing.
+bool large_columns(const PackedFragment& fragment, std::uint64_t escaped, Bytes64 high,
+                   Bytes64 low_and_one, std::uint32_t& large, std::uint32_t& column,
+                   __m512i (&columns)[4]) {
   alignas(64) std::uint8_t highs[kGroup];
   alignas(64) std::uint8_t lows[kGroup];
+  alignas(64) std::uint32_t held[kGroup];
   _mm512_store_si512(highs, high);
   _mm512_store_si512(lows, low_and_one);
-  for (std::uint64_t i = 0; i < kGroup && begin + i < fragment.n; ++i) {
+  for (std::uint64_t i = 0; i < kGroup; ++i) {
     std::uint32_t step = (static_cast<std::uint32_t>(highs[i]) << fragment.low_bits) + lows[i];
-    if (highs[i] == 255) {
+    if ((escaped >> i & 1U) != 0) {
       if (!take_large(fragment, large, step)) return false;
       ++step;
     }
     column += step;
-    out[begin + i] = static_cast<std::int32_t>(column);
+    held[i] = column;
   }
+  for (int part = 0; part < 4; ++part) columns[part] = _mm512_load_si512(held + 16 * part);
   return true;
 }
 
-bool columns(const PackedFragment& fragment, std::int32_t* out) {
-  Fields low(fragment.low, fragment.low_bits, fragment.end);
+template <class Output>
+bool columns_to(Output output, const PackedFragment& fragment) {
+  Fields low(readable(fragment, fragment.low), fragment.low_bits);
   const __m512i quarter = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
   __m512i spread[4];
   for (int part = 0; part < 4; ++part)
@@ -267,10 +317,13 @@ bool columns(const PackedFragment& fragment, std::int32_t* out) {
   std::uint32_t large = 0;
   const auto unpack_group = [&](std::uint64_t begin, Bytes64 high, auto live) {
     const Bytes64 lows = _mm512_add_epi8(low.next(), one);
-    if (__builtin_expect(live.of(_mm512_cmpeq_epi8_mask(high, escape)) != 0, 0)) {
+    const std::uint64_t escaped = live.of(_mm512_cmpeq_epi8_mask(high, escape));
+    __m512i columns[4];
+    if (__builtin_expect(escaped != 0, 0)) {
       auto column = static_cast<std::uint32_t>(_mm_cvtsi128_si32(_mm512_castsi512_si128(before)));
-      if (!unpack_large_columns(fragment, begin, high, lows, large, column, out)) return false;
+      if (!large_columns(fragment, escaped, high, lows, large, column, columns)) return false;
       before = _mm512_set1_epi32(static_cast<int>(column));
+      put_group(output, begin, columns, live);
       return true;
     }
     // Sums of four gaps, and of all fours up to each.
@@ -282,130 +335,35 @@ bool columns(const PackedFragment& fragment, std::int32_t* out) {
     const __m512i begins = _mm512_add_epi32(before, _mm512_sub_epi32(sums, fours));
     before = _mm512_add_epi32(before, _mm512_permutexvar_epi32(last, sums));
     for (int part = 0; part < 4; ++part) {
-      __m512i column = _mm512_permutexvar_epi32(spread[part], begins);
-      column = _mm512_dpbusd_epi32(column, _mm512_permutexvar_epi32(spread[part], lows), low_steps);
-      column =
-          _mm512_dpbusd_epi32(column, _mm512_permutexvar_epi32(spread[part], high), high_steps);
-      live.store(out + begin + 16 * part, part, column);
+      const __m512i four_lows = _mm512_permutexvar_epi32(spread[part], lows);
+      const __m512i four_highs = _mm512_permutexvar_epi32(spread[part], high);
+      columns[part] =
+          _mm512_dpbusd_epi32(_mm512_permutexvar_epi32(spread[part], begins), four_lows, low_steps);
+      columns[part] = _mm512_dpbusd_epi32(columns[part], four_highs, high_steps);
     }
+    put_group(output, begin, columns, live);
     return true;
   };
-  return for_high_parts(fragment, unpack_group) && large == fragment.escapes[3];
+  const bool sound = for_high_parts(fragment, unpack_group) && large == fragment.escapes[3];
+  output.end();
+  return sound;
 }
 
-/// Packs a group of fields into its first bytes: pairs, fours, then all eight of a word.
-struct FieldPacker {
-  std::uint32_t bits;
-  Bytes64 scatter;  // the other way round than gather
-  Bytes64 pairs;
-  Bytes64 fours;
-  __m128i eights;
-
-  explicit FieldPacker(std::uint32_t width)
-      : bits(width),
-        scatter(_mm512_load_si512(kTables.scatter[width])),
-        pairs(_mm512_set1_epi16(static_cast<short>(1 | 0x100 << width))),
-        fours(_mm512_set1_epi32(1 | 0x10000 << (2 * width))),
-        eights(_mm_cvtsi32_si128(static_cast<int>(32 - 4 * width))) {}
-
-  /// Writes 64 bytes, of which 8 · bits count, and returns where they end.
-  std::uint8_t* put(Bytes64 fields, std::uint8_t* out) const {
-    const __m512i sums = _mm512_madd_epi16(_mm512_maddubs_epi16(pairs, fields), fours);
-    // The upper four fields of each word down to the lower four.
-    const __m512i upper = _mm512_srl_epi64(
-        _mm512_and_si512(sums, _mm512_set1_epi64(static_cast<long long>(0xFFFFFFFF00000000U))),
-        eights);
-    const __m512i lower = _mm512_and_si512(sums, _mm512_set1_epi64(0xFFFFFFFF));
-    _mm512_storeu_si512(out, _mm512_permutexvar_epi8(scatter, _mm512_or_si512(upper, lower)));
-    return out + 8 * bits;
-  }
-};
-
-/// The lowest bytes of four vectors of 32 bits.
-Bytes64 narrow(const __m512i (&parts)[4]) {
-  const auto low = [](__m512i a, __m512i b) {
-    return _mm512_castsi256_si512(_mm512_cvtepi16_epi8(
-        _mm512_permutex2var_epi16(a, _mm512_load_si512(kTables.even_words), b)));
-  };
-  return _mm512_inserti64x4(low(parts[0], parts[1]),
-                            _mm512_castsi512_si256(low(parts[2], parts[3])), 1);
+bool columns(const PackedFragment& fragment, std::int32_t* out) {
+  return fragment.carry != nullptr ? columns_to(StreamingOutput(out, *fragment.carry), fragment)
+                                   : columns_to(CachedOutput(out), fragment);
 }
 
-/// Puts `highs` into fields of a level, n of them counted from `before`, and those that no field
-/// holds one behind the other to `further`, which may be `highs`. Returns how many those are.
-std::uint32_t split_level(const std::uint8_t* highs, std::uint32_t n, std::uint32_t before,
-                          std::uint32_t bits, std::uint8_t* stream, std::uint8_t* further) {
-  const FieldPacker packer(bits);
-  const Bytes64 held_before = _mm512_set1_epi8(static_cast<char>(before));
-  const Bytes64 ones = _mm512_set1_epi8(static_cast<char>((1U << bits) - 1));
-  std::uint8_t* const begin = further;
-  (void)for_groups(n, [&](std::uint64_t at, auto live) {
-    const Bytes64 high = live.clear(_mm512_loadu_si512(highs + at), held_before);
-    const Bytes64 rest = _mm512_sub_epi8(high, held_before);
-    const std::uint64_t escaped = live.of(_mm512_cmpge_epu8_mask(rest, ones));
-    stream = packer.put(_mm512_min_epu8(rest, ones), stream);
-    _mm512_storeu_si512(further, _mm512_maskz_compress_epi8(escaped, high));
-    further += _mm_popcnt_u64(escaped);
-    return true;
-  });
-  return static_cast<std::uint32_t>(further - begin);
+/// Also makes what was streamed visible to other threads, as ordinary stores are.
+void flush(PackedCarry& carry) {
+  flush_carry(carry);
+  _mm_sfence();
 }
-
-void split(const std::uint32_t* values, std::uint32_t n, PackedSplit& to) {
-  const FieldPacker low(to.low_bits);
-  const __m128i low_bits = _mm_cvtsi32_si128(static_cast<int>(to.low_bits));
-  const Bytes64 low_ones = _mm512_set1_epi8(static_cast<char>((1U << to.low_bits) - 1));
-  const __m512i most = _mm512_set1_epi32(255);
-  std::uint8_t* low_stream = to.low;
-  std::uint32_t large = 0;
-  (void)for_groups(n, [&](std::uint64_t begin, auto live) {
-    __m512i parts[4];
-    __m512i highs[4];
-    for (int part = 0; part < 4; ++part) {
-      parts[part] = live.load(values + begin + 16 * part, part);
-      highs[part] = _mm512_min_epu32(_mm512_srl_epi32(parts[part], low_bits), most);
-    }
-    low_stream = low.put(_mm512_and_si512(narrow(parts), low_ones), low_stream);
-    const Bytes64 high = narrow(highs);
-    _mm512_storeu_si512(to.bytes + begin, high);
-    std::uint64_t escaped = live.of(_mm512_cmpeq_epi8_mask(high, _mm512_set1_epi8(-1)));
-    for (; __builtin_expect(escaped != 0, 0); escaped &= escaped - 1) {
-      __builtin_memcpy(to.large + std::uint64_t{4} * large++, values + begin + _tzcnt_u64(escaped),
-                       4);
-    }
-    return true;
-  });
-  std::uint32_t before = 0;
-  std::uint32_t count = n;
-  for (int i = 0; i < 3; ++i) {
-    count = split_level(to.bytes, count, before, to.widths[i], to.level[i], to.bytes);
-    before += (1U << to.widths[i]) - 1;
-    to.escapes[i] = count;
-  }
-  to.escapes[3] = large;
-}
-
-bool float_integers(const float* elements, std::uint32_t n, std::uint32_t* integers) {
-  __mmask16 other = 0;
-  for (std::uint32_t i = 0; i < n; i += 16) {
-    const auto live = static_cast<__mmask16>(_bzhi_u32(0xFFFF, n - i < 16 ? n - i : 16));
-    const __m512 element = _mm512_maskz_loadu_ps(live, elements + i);
-    const __m512i integer = _mm512_cvttps_epu32(element);
-    const __m512i back = _mm512_castps_si512(_mm512_cvtepu32_ps(integer));
-    // By their bits, because a negative zero is none of ours. All ones is what is out of range.
-    other |= _mm512_cmpneq_epi32_mask(back, _mm512_castps_si512(element));
-    other |= _mm512_cmpeq_epi32_mask(integer, _mm512_set1_epi32(-1));
-    _mm512_mask_storeu_epi32(integers + i, live, integer);
-  }
-  return other == 0;
-}
-
-using Loops = PackedLoops<CpuLevel::avx512>;
 
 }  // namespace
 
-const PackedKernels kPackedAvx512 = {&columns,        &counts<std::uint32_t>, &counts<float>,
-                                     &float_integers, &Loops::gaps,           &Loops::less_least,
-                                     &split};
+const PackedKernels kPackedAvx512 = {
+    &columns,      &counts<std::uint32_t>, &counts<float>, &flush, &avx512::float_integers,
+    &avx512::gaps, &avx512::less_least,    &avx512::split};
 
 }  // namespace cellmill

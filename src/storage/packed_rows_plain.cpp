@@ -77,6 +77,8 @@ bool float_counts(const PackedFragment& fragment, float* out) {
   });
 }
 
+void flush(PackedCarry& /*carry*/) {}
+
 void put_field(std::uint8_t* stream, std::uint64_t index, std::uint32_t bits, std::uint32_t value) {
   const std::uint64_t bit = index * bits;
   for (std::uint32_t i = 0; i < bits; ++i) {
@@ -115,7 +117,7 @@ void split(const std::uint32_t* values, std::uint32_t n, PackedSplit& to) {
 
 using Loops = PackedLoops<CpuLevel::plain>;
 const PackedKernels kPackedPlain = {
-    &columns,           &counts, &float_counts, &Loops::float_integers, &Loops::gaps,
+    &columns,           &counts, &float_counts, &flush, &Loops::float_integers, &Loops::gaps,
     &Loops::less_least, &split};
 
 }  // namespace cellmill

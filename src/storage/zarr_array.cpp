@@ -10,7 +10,6 @@
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
 #include "storage/enough_memory.hpp"
-#include "storage/packed_rows_unpack.hpp"
 #include "storage/zarr_text.hpp"
 
 namespace cellmill {
@@ -39,64 +38,10 @@ decltype(auto) ZarrArray::in_chunk(std::int64_t chunk, Body&& body) const {
       throw input_error(fmt::format("no memory for its {} elements", metadata_.chunk_elements()));
     }
   } catch (const Error& error) {
-    std::string place = grouped(chunk);
-    if (!metadata_.sharded() && !grid_.empty() && chunk >= 0 && chunk < chunk_count(info_)) {
-      place += " (" + metadata_.key(grid_coordinates(chunk, grid_)) + ")";
-    }
-    throw Error(error.kind(), fmt::format("{}, chunk {}: {}", info_.location, place, error.what()));
+    throw Error(error.kind(), fmt::format("{}, chunk {}: {}", info_.location,
+                                          metadata_.chunk_place(chunk), error.what()));
   }
 }
-
-/// Rows of chunks whose bytes are packed rows and checksums, nothing else.
-class ZarrArray::Packed final : public PackedRows {
- public:
-  explicit Packed(const ZarrArray& array)
-      : array_(array),
-        dtype_(array.metadata_.element.dtype),
-        checksum_bytes_(checksum_size * array.metadata_.codecs.size()) {}
-
-  [[nodiscard]] static bool can(const ZarrMetadata& metadata) {
-    return metadata.packed_rows &&
-           std::all_of(metadata.codecs.begin(), metadata.codecs.end(), [](const ByteCodec& codec) {
-             return is_checksum(codec.kind) && !codec.checksum_first;
-           });
-  }
-
-  void verify(const EncodedChunk& encoded) const override {
-    array_.in_chunk(encoded.chunk, [&] {
-      Bytes none;
-      if (!encoded.missing) array_.packed_chunk(encoded, none).check_table();
-    });
-  }
-
-  void decode(const EncodedChunk& encoded, Range part, std::span<std::int32_t> out) const override {
-    decode_as(encoded, part, out);
-  }
-  void decode(const EncodedChunk& encoded, Range part, std::span<float> out) const override {
-    decode_as(encoded, part, out);
-  }
-
- private:
-  template <class T>
-  void decode_as(const EncodedChunk& encoded, Range part, std::span<T> out) const {
-    array_.in_chunk(encoded.chunk, [&] {
-      if (encoded.missing) {
-        T value{};
-        convert_elements<T>(dtype_, array_.metadata_.fill, {&value, 1});
-        std::fill_n(out.begin(), part.size(), value);
-        return;
-      }
-      const std::span<const std::byte> bytes = encoded.bytes;
-      const PackedChunk packed(bytes.first(bytes.size() - std::min(bytes.size(), checksum_bytes_)));
-      array_.expect_elements(packed, encoded.chunk);
-      unpack_part<T>(packed, dtype_, part, out);
-    });
-  }
-
-  const ZarrArray& array_;
-  DType dtype_;
-  std::size_t checksum_bytes_;
-};
 
 ZarrArray::ZarrArray(std::shared_ptr<const ByteStore> store, std::string path, std::string location,
                      ZarrMetadata metadata)
@@ -106,7 +51,7 @@ ZarrArray::ZarrArray(std::shared_ptr<const ByteStore> store, std::string path, s
       info_(metadata_.info(std::move(location))),
       grid_(chunk_grid(info_.shape, info_.chunk_shape)) {
   if (metadata_.sharded()) shards_ = std::make_unique<ShardReader>(store_, path_, metadata_);
-  if (Packed::can(metadata_)) packed_rows_ = std::make_unique<Packed>(*this);
+  if (metadata_.packed_rows) packed_ = std::make_unique<ZarrPackedRows>(info_, metadata_);
 }
 
 std::string ZarrArray::chunk_key(std::int64_t chunk) const {
@@ -181,22 +126,6 @@ void ZarrArray::fill(std::span<std::byte> out) const {
   }
 }
 
-PackedChunk ZarrArray::packed_chunk(const EncodedChunk& encoded, Bytes& held) const {
-  const PackedChunk packed(
-      decode_bytes_view(metadata_.codecs, encoded.bytes,
-                        static_cast<std::size_t>(metadata_.most_encoded_bytes()), held));
-  expect_elements(packed, encoded.chunk);
-  return packed;
-}
-
-void ZarrArray::expect_elements(const PackedChunk& packed, std::int64_t chunk) const {
-  const std::int64_t length = info_.chunk_shape[0];
-  const std::int64_t inside = std::min(length, info_.shape[0] - chunk * length);
-  if (packed.elements() >= inside && packed.elements() <= length) return;
-  throw input_error(fmt::format("packed rows: {} elements, expected {}", grouped(packed.elements()),
-                                grouped(inside)));
-}
-
 void ZarrArray::decode_elements(std::span<const std::byte> encoded,
                                 std::span<std::byte> out) const {
   const ZarrElement& element = metadata_.element;
@@ -257,8 +186,8 @@ void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) co
     }
     if (encoded.missing) {
       fill(out);
-    } else if (metadata_.packed_rows) {
-      unpack(encoded, {0, info_.chunk_shape[0]}, out);
+    } else if (packed_) {
+      packed_->unpack(encoded, {0, info_.chunk_shape[0]}, out);
     } else {
       decode_elements(encoded.bytes, out);
     }
@@ -267,9 +196,9 @@ void ZarrArray::decode(const EncodedChunk& encoded, std::span<std::byte> out) co
 
 void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
                             std::span<std::byte> out) const {
-  if (metadata_.packed_rows) {
+  if (packed_) {
     if (encoded.missing) return Array::decode_part(encoded, part, out);
-    return in_chunk(encoded.chunk, [&] { unpack(encoded, part, out); });
+    return in_chunk(encoded.chunk, [&] { packed_->unpack(encoded, part, out); });
   }
   const bool quick = in_chunk(encoded.chunk, [&] {
     if (metadata_.element.text != TextForm::none || !stored_in_order()) return false;
@@ -289,13 +218,6 @@ void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
     return true;
   });
   if (!quick) Array::decode_part(encoded, part, out);
-}
-
-void ZarrArray::unpack(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const {
-  Bytes held;
-  const PackedChunk packed = packed_chunk(encoded, held);
-  if (part.begin == 0 && part.end == info_.chunk_shape[0]) packed.check_table();
-  unpack_part(packed, metadata_.element.dtype, part, out);
 }
 
 void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,

@@ -5,8 +5,8 @@
 #include <string>
 
 #include "cellmill/storage/array.hpp"
-#include "storage/packed_rows_layout.hpp"
 #include "storage/zarr_metadata.hpp"
+#include "storage/zarr_packed_rows.hpp"
 #include "storage/zarr_shards.hpp"
 
 namespace cellmill {
@@ -25,12 +25,12 @@ class ZarrArray : public Array {
   void decode(const EncodedChunk& encoded, std::span<std::byte> out) const override;
   void decode_part(const EncodedChunk& encoded, Range part,
                    std::span<std::byte> out) const override;
-  [[nodiscard]] const PackedRows* packed_rows() const override { return packed_rows_.get(); }
+  [[nodiscard]] const PackedRows* packed_rows() const override {
+    return packed_ && packed_->rows_lie_open() ? packed_.get() : nullptr;
+  }
   [[nodiscard]] Strings read_strings(Range range) const override;
 
  private:
-  class Packed;
-
   /// An inner chunk of a shard, without its bytes.
   StoredChunk find(std::int64_t chunk, EncodedChunk& encoded) const;
   /// A chunk in a file of its own.
@@ -38,12 +38,6 @@ class ZarrArray : public Array {
   void fill(std::span<std::byte> out) const;
   /// Elements in the order and byte order of memory.
   void decode_elements(std::span<const std::byte> encoded, std::span<std::byte> out) const;
-  /// Elements [part) of packed rows.
-  void unpack(const EncodedChunk& encoded, Range part, std::span<std::byte> out) const;
-  /// The packed rows of a chunk that is not missing, checksums verified; `held` may come to hold
-  /// them. \throws Error(input) unless they are as many elements as its place in the array asks for
-  [[nodiscard]] PackedChunk packed_chunk(const EncodedChunk& encoded, Bytes& held) const;
-  void expect_elements(const PackedChunk& packed, std::int64_t chunk) const;
   /// Whether elements are stored as they are decoded, but for their byte order.
   [[nodiscard]] bool stored_in_order() const {
     return metadata_.order.empty() && !metadata_.field && !metadata_.element.half;
@@ -63,8 +57,8 @@ class ZarrArray : public Array {
   ZarrMetadata metadata_;
   ArrayInfo info_;
   std::vector<std::int64_t> grid_;
-  std::unique_ptr<ShardReader> shards_;            ///< if sharded
-  std::unique_ptr<const PackedRows> packed_rows_;  ///< if rows can be decoded out of their chunks
+  std::unique_ptr<ShardReader> shards_;     ///< if sharded
+  std::unique_ptr<ZarrPackedRows> packed_;  ///< if of packed rows
 };
 
 }  // namespace cellmill

@@ -6,6 +6,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
+#include "storage/array_box.hpp"
 
 namespace cellmill {
 
@@ -36,6 +37,13 @@ std::string ZarrMetadata::key(std::span<const std::int64_t> coordinates) const {
     text += std::to_string(coordinate);
   }
   return text.empty() ? "0" : text;
+}
+
+std::string ZarrMetadata::chunk_place(std::int64_t chunk) const {
+  const std::vector<std::int64_t> grid = chunk_grid(shape, chunk_shape);
+  const bool inside = chunk >= 0 && chunk < checked_product(grid, "chunk grid");
+  if (sharded() || grid.empty() || !inside) return grouped(chunk);
+  return fmt::format("{} ({})", grouped(chunk), key(grid_coordinates(chunk, grid)));
 }
 
 ArrayInfo ZarrMetadata::info(std::string location) const {

@@ -40,6 +40,8 @@ struct ZarrMetadata {
   [[nodiscard]] bool sharded() const { return !shard_shape.empty(); }
   /// The file that holds a chunk or shard, below the array's folder.
   [[nodiscard]] std::string key(std::span<const std::int64_t> coordinates) const;
+  /// For messages: a chunk's number, and its file unless it lies in a shard.
+  [[nodiscard]] std::string chunk_place(std::int64_t chunk) const;
   [[nodiscard]] ArrayInfo info(std::string location) const;
   /// Elements of one whole chunk, bytes of it as read, and as stored when nothing is encoded; the
   /// last two not for vlen-utf8.

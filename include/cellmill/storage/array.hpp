@@ -65,6 +65,18 @@ struct FetchedChunks {
   [[nodiscard]] std::int64_t held_bytes() const;  ///< memory, also what is kept for the next use
 };
 
+/// Where decoded elements go.
+enum class Landing {
+  caches,  ///< They are used at once.
+  memory   ///< Past the caches: quicker for more elements than those hold (batches of megabytes).
+};
+
+/// Elements [part) of a chunk, numbered within it.
+struct PackedPart {
+  const EncodedChunk* chunk = nullptr;
+  Range part;
+};
+
 /// Chunks whose elements are packed row by row, each row for itself: rows are decoded in any order
 /// at their own cost, not the chunk's, and straight into what a batch holds. Thread-safe.
 class PackedRows {
@@ -84,9 +96,15 @@ class PackedRows {
   /// Elements [part) of the chunk, numbered within it, converted as a C++ cast does. Quick where
   /// the part is a row, or the piece of a row that the chunk holds. `out` has room for part.size()
   /// + slack elements. \throws Error(input) if the bytes are corrupt; never reads or writes outside
-  virtual void decode(const EncodedChunk& encoded, Range part,
-                      std::span<std::int32_t> out) const = 0;
-  virtual void decode(const EncodedChunk& encoded, Range part, std::span<float> out) const = 0;
+  void decode(const EncodedChunk& encoded, Range part, std::span<std::int32_t> out) const;
+  void decode(const EncodedChunk& encoded, Range part, std::span<float> out) const;
+
+  /// The same of many parts, one behind the other: what a thread has to do of a batch in one call,
+  /// so that the bytes of the next parts are on their way while one is decoded.
+  virtual void decode(std::span<const PackedPart> parts, std::span<std::int32_t> out,
+                      Landing landing) const = 0;
+  virtual void decode(std::span<const PackedPart> parts, std::span<float> out,
+                      Landing landing) const = 0;
 };
 
 /// An array on disk. `fetch` may lock and wait, `decode` is pure: that is how a locked library

@@ -115,6 +115,49 @@ TEST_F(PackedRowsArrays, GiveRowsOneByOne) {
   }
 }
 
+TEST_F(PackedRowsArrays, GiveManyPartsInOneCall) {
+  write();
+  const auto root = open_zarr(path());
+  const auto array = root->array("indices");
+  const auto encoded = array->fetch_many({0, chunk_count(array->info())});
+  // Rows from the last to the first, each with all its pieces.
+  std::vector<PackedPart> parts;
+  std::vector<std::int32_t> expected;
+  for (std::size_t row = ends.size(); row-- > 0;) {
+    const std::int64_t begin = row == 0 ? 0 : ends[row - 1];
+    for (std::int64_t at = begin; at < ends[row];) {
+      const std::int64_t chunk = at / length;
+      const std::int64_t stop = std::min(ends[row], (chunk + 1) * length);
+      parts.push_back({&encoded[static_cast<std::size_t>(chunk)],
+                       {at - chunk * length, stop - chunk * length}});
+      at = stop;
+    }
+    expected.insert(expected.end(), columns.begin() + begin, columns.begin() + ends[row]);
+  }
+  for (const Landing landing : {Landing::caches, Landing::memory}) {
+    for (std::size_t count : {parts.size(), std::size_t{1}, std::size_t{5}, std::size_t{0}}) {
+      std::vector<std::int32_t> out(expected.size() + PackedRows::slack);
+      std::size_t n = 0;
+      for (std::size_t i = 0; i < count; ++i) n += static_cast<std::size_t>(parts[i].part.size());
+      array->packed_rows()->decode(std::span(parts).first(count), std::span(out), landing);
+      EXPECT_TRUE(std::equal(expected.begin(), expected.begin() + static_cast<std::ptrdiff_t>(n),
+                             out.begin()));
+    }
+  }
+}
+
+TEST_F(PackedRowsArrays, RefusePartsThatAreNone) {
+  write();
+  const auto array = open_zarr(path())->array("data");
+  const EncodedChunk encoded = array->fetch(0);
+  std::vector<float> out(4);
+  for (const Range part : {Range{-1, 2}, Range{3, 2}, Range{0, 5}}) {
+    EXPECT_THROW(array->packed_rows()->decode(encoded, part, std::span(out)), Error);
+  }
+  std::vector<float> much(20);
+  EXPECT_THROW(array->packed_rows()->decode(encoded, {10, 17}, std::span(much)), Error);
+}
+
 TEST_F(PackedRowsArrays, AreTheOnlyOnesThatGiveRows) {
   const auto root = open_zarr(path(), OpenMode::create);
   write_array<float>(*root, "plain", counts);

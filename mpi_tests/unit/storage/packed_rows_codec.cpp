@@ -51,6 +51,12 @@ Rows made_up(std::uint64_t seed, std::size_t n_rows, double length, double gap) 
   return rows;
 }
 
+PackedPlace place(const PackedChunk& chunk, Range part) {
+  PackedPlace found{chunk, part};
+  find_part(found);
+  return found;
+}
+
 class PackedRowsCodec : public testing::TestWithParam<CpuLevel> {
  protected:
   void SetUp() override {
@@ -67,8 +73,8 @@ class PackedRowsCodec : public testing::TestWithParam<CpuLevel> {
   template <class T>
   std::vector<T> unpack(const Bytes& packed, std::size_t n) {
     std::vector<T> out(n);
-    unpack_part(PackedChunk(packed), dtype_of<T>(), {0, static_cast<std::int64_t>(n)},
-                std::as_writable_bytes(std::span(out)), *kernels);
+    unpack_part(place(PackedChunk(packed), {0, static_cast<std::int64_t>(n)}), dtype_of<T>(),
+                std::as_writable_bytes(std::span(out)), {kernels});
     return out;
   }
 
@@ -99,7 +105,8 @@ class PackedRowsCodec : public testing::TestWithParam<CpuLevel> {
       const auto n = static_cast<std::size_t>(end - begin);
       constexpr To mark = 77;
       std::vector<To> out(n + PackedRows::slack + 1, mark);
-      unpack_part<To>(chunk, dtype_of<T>(), {begin, end}, std::span(out).first(n), *kernels);
+      unpack_part<To>(place(chunk, {begin, end}), dtype_of<T>(), std::span(out).first(n),
+                      {kernels});
       for (std::size_t i = 0; i < n; ++i) {
         ASSERT_EQ(out[i], static_cast<To>(values[static_cast<std::size_t>(begin) + i])) << i;
       }
@@ -222,7 +229,7 @@ TEST_P(PackedRowsCodec, ValuesThatAreNoCountsAreKeptAsTheyAre) {
     expect_round_trip(PackedKind::counts, values, {10, 60, 100}, PackedKind::raw);
     const Bytes packed = pack(PackedKind::counts, values, {10, 60, 100});
     std::vector<float> out(50);
-    unpack_part<float>(PackedChunk(packed), DType::float32, {10, 60}, out, *kernels);
+    unpack_part<float>(place(PackedChunk(packed), {10, 60}), DType::float32, out, {kernels});
     EXPECT_EQ(std::memcmp(out.data(), values.data() + 10, 200), 0);
   };
   raw({0.5F});
@@ -258,10 +265,10 @@ TEST_P(PackedRowsCodec, PartsBeginAndEndAnywhere) {
                            Range{17, n - 17}, Range{rows.ends[5] - 1, rows.ends[6] + 1}}) {
     const auto size = static_cast<std::size_t>(part.size());
     std::vector<std::int32_t> ints(size);
-    unpack_part<std::int32_t>(PackedChunk(columns), DType::int32, part, ints, *kernels);
+    unpack_part<std::int32_t>(place(PackedChunk(columns), part), DType::int32, ints, {kernels});
     EXPECT_TRUE(std::equal(ints.begin(), ints.end(), rows.columns.begin() + part.begin));
     std::vector<float> floats(size);
-    unpack_part<float>(PackedChunk(counts), DType::float32, part, floats, *kernels);
+    unpack_part<float>(place(PackedChunk(counts), part), DType::float32, floats, {kernels});
     EXPECT_TRUE(std::equal(floats.begin(), floats.end(), rows.counts.begin() + part.begin));
   }
 }
@@ -285,6 +292,44 @@ TEST_P(PackedRowsCodec, RowsAreCutByTheBordersOfTheirChunk) {
       }
       EXPECT_EQ(PackedChunk(packed).fragments(), static_cast<std::int64_t>(inside.size()) + 1);
     }
+  }
+}
+
+/// Rows one behind the other past the caches, from anywhere in a line, some by way of a buffer.
+TEST_P(PackedRowsCodec, ElementsThatGoPastTheCachesLandInTheirPlace) {
+  const Rows rows = made_up(15, 80, 120, 30.0);
+  const Bytes columns = pack(PackedKind::indices, rows.columns, rows.ends);
+  const Bytes counts = pack(PackedKind::counts, rows.counts, rows.ends);
+  const auto all = static_cast<std::size_t>(rows.ends.back());
+  for (std::size_t shift = 0; shift < 17; ++shift) {
+    std::vector<std::int32_t> ints(all + 64, -7);
+    std::vector<float> floats(all + 64, -7.0F);
+    PackedCarry int_carry;
+    PackedCarry float_carry;
+    std::int64_t begin = 0;
+    for (const std::int64_t end : rows.ends) {
+      // Rows in two parts now and then: a fragment that is cut goes by way of a buffer.
+      const std::int64_t cut = end % 5 == 0 ? (begin + end) / 2 : end;
+      for (const Range part : {Range{begin, cut}, Range{cut, end}}) {
+        const auto n = static_cast<std::size_t>(part.size());
+        const std::size_t at = shift + static_cast<std::size_t>(part.begin);
+        unpack_part<std::int32_t>(place(PackedChunk(columns), part), DType::int32,
+                                  std::span(ints).subspan(at, n), {kernels, &int_carry});
+        unpack_part<float>(place(PackedChunk(counts), part), DType::float32,
+                           std::span(floats).subspan(at, n), {kernels, &float_carry});
+      }
+      begin = end;
+    }
+    kernels->flush(int_carry);
+    kernels->flush(float_carry);
+    const auto expect_place = [&](const auto& found, const auto& values) {
+      for (std::size_t i = 0; i < found.size(); ++i) {
+        const bool inside = i >= shift && i < shift + all;
+        ASSERT_EQ(found[i], inside ? values[i - shift] : -7) << i << ' ' << shift;
+      }
+    };
+    expect_place(ints, rows.columns);
+    expect_place(floats, rows.counts);
   }
 }
 
@@ -323,9 +368,9 @@ TEST_P(PackedRowsCodec, DamagedChunksNeverLeadOutside) {
       std::vector<std::byte> out(static_cast<std::size_t>(n) * 4);
       std::vector<std::int32_t> ints(static_cast<std::size_t>(n));
       std::vector<float> floats(static_cast<std::size_t>(n));
-      unpack_part<std::int32_t>(chunk, DType::int32, {0, n}, ints, *kernels);
-      unpack_part<float>(chunk, DType::int32, {0, n}, floats, *kernels);
-      unpack_part(chunk, DType::int32, {1, n}, out, *kernels);
+      unpack_part<std::int32_t>(place(chunk, {0, n}), DType::int32, ints, {kernels});
+      unpack_part<float>(place(chunk, {0, n}), DType::int32, floats, {kernels});
+      unpack_part(place(chunk, {1, n}), DType::int32, out, {kernels});
     } catch (const Error& error) {
       EXPECT_EQ(error.kind(), Error::Kind::input);
       ++refused;
@@ -354,7 +399,7 @@ TEST_P(PackedRowsCodec, DamagedChunksMeanTheSameToEveryLevel) {
   const auto read = [&](const Bytes& bytes, const PackedKernels& with) {
     std::vector<std::int32_t> out(static_cast<std::size_t>(n));
     try {
-      unpack_part<std::int32_t>(PackedChunk(bytes), DType::int32, {0, n}, out, with);
+      unpack_part<std::int32_t>(place(PackedChunk(bytes), {0, n}), DType::int32, out, {&with});
     } catch (const Error&) {
       out.clear();
     }
