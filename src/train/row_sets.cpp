@@ -67,6 +67,7 @@ std::vector<Group> count_groups(std::span<const std::int64_t> codes) {
   std::unordered_map<std::int64_t, std::int64_t> rows;
   for (const std::int64_t code : codes) ++rows[std::max<std::int64_t>(code, -1)];
   std::vector<Group> groups;
+  groups.reserve(rows.size());
   for (const auto& [code, count] : rows) groups.push_back({code, count});
   std::sort(groups.begin(), groups.end(),
             [](const Group& a, const Group& b) { return a.code < b.code; });
