@@ -45,7 +45,8 @@ std::string program_help(const std::vector<std::unique_ptr<Command>>& commands) 
          "  cellmill simulate plates\n"
          "  cellmill info plates/plate1.h5ad\n"
          "  mpirun -n 2 --bind-to none cellmill run plates -o pca.zarr\n\n"
-         "Exit status: 0 done, 1 failed or stopped, 2 wrong usage or launch\n";
+         "Exit status: 0 done, 1 failed or stopped, 2 wrong usage or launch, 75 stopped with something "
+         "to resume from\n";
 }
 
 /// This process's number among the launcher's tasks: known before, and without, MPI.
@@ -132,10 +133,7 @@ int reported(const CLI::App& app, const World& world, Body&& body) {
   } catch (const CLI::ParseError& error) {
     return report(usage_failure(error, app), world.comm.get());
   } catch (const Error& error) {
-    // 75 promises something to resume from; nothing writes checkpoints yet.
-    const bool stopped = error.kind() == Error::Kind::stopped;
-    return report({error.what(), stopped ? EXIT_FAILURE : exit_status(error.kind())},
-                  world.comm.get());
+    return report({error.what(), exit_status(error.kind())}, world.comm.get());
   } catch (const std::bad_alloc&) {
     return report({"out of memory; lower --memory or --threads", 1}, world.comm.get());
   } catch (const std::exception& error) {

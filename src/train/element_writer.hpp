@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "cellmill/core/parallel.hpp"
+#include "cellmill/core/raw_vector.hpp"
+#include "cellmill/storage/group.hpp"
+#include "cellmill/storage/shard_file.hpp"
+
+namespace cellmill {
+
+/// A 1-D array of a training store that is written from front to back: elements gather until they
+/// fill chunks, which are encoded apart (in parallel) and then written in order. Its document comes
+/// last, when its length and type are known; until then it is called NAME-TYPE.
+class ElementWriter {
+ public:
+  /// \param group in which it goes, and that group's folder \param spec without a shape
+  /// \param shards that an earlier run wrote in this type
+  ElementWriter(Group& group, std::filesystem::path folder, std::string name, ArraySpec spec,
+                std::int64_t shards);
+
+  [[nodiscard]] DType dtype() const { return spec_.dtype; }
+
+  /// Room for the next elements, to be filled at once.
+  [[nodiscard]] std::span<std::byte> extend(std::int64_t elements);
+  /// Chunks that have all their elements, and are not written.
+  [[nodiscard]] std::int64_t full_chunks() const;
+  /// Encodes one of them. Several may be encoded at once.
+  [[nodiscard]] RawVector<std::byte> encode(std::int64_t chunk) const;
+  /// Writes the first ones, encoded; no more than fit the shard.
+  void write(std::span<const RawVector<std::byte>> chunks);
+  /// Fills the last chunk up with zeros, so that it can be written, too.
+  void fill_up();
+
+  /// Chunks that still fit the shard.
+  [[nodiscard]] std::int64_t room_in_shard() const;
+  /// Ends a shard, full or not; the next chunk begins another.
+  void finish_shard();
+  [[nodiscard]] std::int64_t shards() const { return shards_; }
+  /// Bytes in all shards.
+  [[nodiscard]] std::int64_t bytes() const;
+
+  /// Goes on in a wider type, to which what is written is converted. The narrower elements stay on
+  /// disk until remove_narrower(), for a run that is interrupted.
+  void widen(DType dtype, Arena& arena);
+  void remove_narrower();
+
+  /// The array gets its document and its name. \param elements its length
+  void finish(std::int64_t elements);
+
+ private:
+  [[nodiscard]] std::string working_name() const;
+  void create_document(std::int64_t elements);
+  void copy_chunks(const Array& from, Arena& arena);
+
+  Group& group_;
+  std::filesystem::path folder_;
+  std::string name_;
+  ArraySpec spec_;
+  ChunkEncoder encoder_;
+  std::int64_t shards_ = 0;               ///< whole ones
+  std::unique_ptr<ShardFile> shard_;      ///< the one being written
+  RawVector<std::byte> elements_;         ///< not written yet, after the first `begin_` bytes
+  std::size_t begin_ = 0;
+  std::string narrower_;  ///< folder to be removed
+};
+
+}  // namespace cellmill
