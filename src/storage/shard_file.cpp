@@ -27,21 +27,31 @@ fs::path file_of_shard(const fs::path& array, std::int64_t shard) {
 
 struct ChunkEncoder::State {
   ZarrMetadata metadata;
+  PackedKind kind = PackedKind::counts;
 };
 
-ChunkEncoder::ChunkEncoder(const ArraySpec& spec)
-    : state_(std::make_unique<State>(State{spec_metadata(spec, StoreFormat::zarr3)})) {}
+ChunkEncoder::ChunkEncoder(const ArraySpec& spec, PackedKind kind)
+    : state_(std::make_unique<State>(State{spec_metadata(spec, StoreFormat::zarr3), kind})) {}
 ChunkEncoder::~ChunkEncoder() = default;
 ChunkEncoder::ChunkEncoder(ChunkEncoder&&) noexcept = default;
 ChunkEncoder& ChunkEncoder::operator=(ChunkEncoder&&) noexcept = default;
 
-RawVector<std::byte> ChunkEncoder::encode(std::span<const std::byte> elements) const {
+RawVector<std::byte> ChunkEncoder::encode(std::span<const std::byte> elements, std::int64_t first,
+                                          std::span<const std::int64_t> row_ends) const {
   const ZarrMetadata& metadata = state_->metadata;
-  if (elements.size() != metadata.chunk_bytes()) {
-    throw input_error(fmt::format("{} bytes are no chunk of {}", elements.size(),
+  if (elements.size() > metadata.chunk_bytes()) {
+    throw input_error(fmt::format("{} bytes are more than a chunk of {}", elements.size(),
                                   metadata.chunk_bytes()));
   }
-  return encode_bytes(metadata.codecs, elements);
+  if (metadata.packed_rows) {
+    return encode_bytes(
+        metadata.codecs,
+        pack_chunk(state_->kind, metadata.element.dtype, elements, first, row_ends));
+  }
+  if (elements.size() == metadata.chunk_bytes()) return encode_bytes(metadata.codecs, elements);
+  Bytes whole(elements.begin(), elements.end());
+  whole.resize(metadata.chunk_bytes(), std::byte{});
+  return encode_bytes(metadata.codecs, whole);
 }
 
 ShardFile::ShardFile(const fs::path& array, std::int64_t shard, std::int64_t most_chunks)

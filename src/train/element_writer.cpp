@@ -11,12 +11,13 @@ namespace cellmill {
 namespace fs = std::filesystem;
 
 ElementWriter::ElementWriter(Group& group, fs::path folder, std::string name, ArraySpec spec,
-                             std::int64_t shards)
+                             PackedKind kind, std::int64_t shards)
     : group_(group),
       folder_(std::move(folder)),
       name_(std::move(name)),
       spec_(std::move(spec)),
-      encoder_(spec_),
+      kind_(kind),
+      encoder_(spec_, kind),
       shards_(shards) {
   // What an interrupted run was about to convert, to or from.
   std::error_code ignored;
@@ -38,40 +39,46 @@ std::span<std::byte> ElementWriter::extend(std::int64_t elements) {
   return std::span(elements_).subspan(old);
 }
 
-std::int64_t ElementWriter::full_chunks() const {
-  const auto waiting =
-      static_cast<std::int64_t>((elements_.size() - begin_) / dtype_size(spec_.dtype));
-  return waiting / spec_.chunk_shape[0];
+std::int64_t ElementWriter::chunk_bytes() const {
+  return spec_.chunk_shape[0] * static_cast<std::int64_t>(dtype_size(spec_.dtype));
 }
 
-RawVector<std::byte> ElementWriter::encode(std::int64_t chunk) const {
-  const std::size_t bytes =
-      static_cast<std::size_t>(spec_.chunk_shape[0]) * dtype_size(spec_.dtype);
-  return encoder_.encode(
-      std::span(elements_).subspan(begin_ + static_cast<std::size_t>(chunk) * bytes, bytes));
+std::int64_t ElementWriter::shard_chunks() const {
+  return spec_.shard_shape[0] / spec_.chunk_shape[0];
+}
+
+std::int64_t ElementWriter::written_chunks() const {
+  return shards_ * shard_chunks() + (shard_ ? shard_->chunks() : 0);
+}
+
+std::int64_t ElementWriter::full_chunks() const {
+  return static_cast<std::int64_t>(elements_.size() - begin_) / chunk_bytes();
+}
+
+bool ElementWriter::has_rest() const {
+  return static_cast<std::int64_t>(elements_.size() - begin_) % chunk_bytes() != 0;
+}
+
+RawVector<std::byte> ElementWriter::encode(std::int64_t chunk,
+                                           std::span<const std::int64_t> row_ends) const {
+  const std::size_t begin = begin_ + static_cast<std::size_t>(chunk * chunk_bytes());
+  const std::size_t size =
+      std::min(static_cast<std::size_t>(chunk_bytes()), elements_.size() - begin);
+  return encoder_.encode(std::span(elements_).subspan(begin, size),
+                         (written_chunks() + chunk) * spec_.chunk_shape[0], row_ends);
 }
 
 void ElementWriter::write(std::span<const RawVector<std::byte>> chunks) {
   if (chunks.empty()) return;
   if (!shard_) {
-    shard_ = std::make_unique<ShardFile>(folder_ / working_name(), shards_,
-                                         spec_.shard_shape[0] / spec_.chunk_shape[0]);
+    shard_ = std::make_unique<ShardFile>(folder_ / working_name(), shards_, shard_chunks());
   }
   for (const RawVector<std::byte>& chunk : chunks) shard_->append(chunk);
-  begin_ += chunks.size() * static_cast<std::size_t>(spec_.chunk_shape[0]) *
-            dtype_size(spec_.dtype);
-}
-
-void ElementWriter::fill_up() {
-  const auto chunk_bytes =
-      static_cast<std::size_t>(spec_.chunk_shape[0]) * dtype_size(spec_.dtype);
-  const std::size_t rest = (elements_.size() - begin_) % chunk_bytes;
-  if (rest > 0) elements_.resize(elements_.size() + chunk_bytes - rest, std::byte{});
+  begin_ = std::min(elements_.size(), begin_ + chunks.size() * static_cast<std::size_t>(chunk_bytes()));
 }
 
 std::int64_t ElementWriter::room_in_shard() const {
-  const std::int64_t most = spec_.shard_shape[0] / spec_.chunk_shape[0];
-  return shard_ ? most - shard_->chunks() : most;
+  return shard_chunks() - (shard_ ? shard_->chunks() : 0);
 }
 
 void ElementWriter::finish_shard() {
@@ -96,9 +103,8 @@ void ElementWriter::create_document(std::int64_t elements) {
   (void)group_.create_array(working_name(), spec);
 }
 
-void ElementWriter::widen(DType dtype, Arena& arena) {
-  const std::int64_t in_shard = spec_.shard_shape[0] / spec_.chunk_shape[0];
-  const std::int64_t written = shards_ * in_shard + (shard_ ? shard_->chunks() : 0);
+void ElementWriter::widen(DType dtype, RowLengths::Ends row_ends, Arena& arena) {
+  const std::int64_t written = written_chunks();
   if (shard_) shard_->finish();
   shard_.reset();
   create_document(written * spec_.chunk_shape[0]);
@@ -108,31 +114,33 @@ void ElementWriter::widen(DType dtype, Arena& arena) {
   const RawVector<std::byte> waiting = std::move(elements_);
   const std::span<const std::byte> narrow = std::span(waiting).subspan(begin_);
   const DType old = std::exchange(spec_.dtype, dtype);
-  encoder_ = ChunkEncoder(spec_);
+  encoder_ = ChunkEncoder(spec_, kind_);
   elements_.clear();
   begin_ = 0;
   shards_ = 0;
-  copy_chunks(*from, arena);
+  copy_chunks(*from, std::move(row_ends), arena);
   widen_values(narrow, old, dtype,
                extend(static_cast<std::int64_t>(narrow.size() / dtype_size(old))));
 }
 
-void ElementWriter::copy_chunks(const Array& from, Arena& arena) {
+void ElementWriter::copy_chunks(const Array& from, RowLengths::Ends row_ends, Arena& arena) {
   const std::int64_t chunks = element_count(from.info()) == 0 ? 0 : chunk_count(from.info());
   const std::int64_t at_once = std::int64_t{4} * arena.threads();
   for (std::int64_t first = 0; first < chunks;) {
     const std::int64_t count = std::min({at_once, chunks - first, room_in_shard()});
+    const auto length = static_cast<std::size_t>(spec_.chunk_shape[0]);
+    const std::span<const std::int64_t> ends =
+        row_ends.of({first * spec_.chunk_shape[0], (first + count) * spec_.chunk_shape[0]});
     std::vector<RawVector<std::byte>> encoded(static_cast<std::size_t>(count));
     arena.for_each(count, [&](std::int64_t i) {
-      const auto length = static_cast<std::size_t>(spec_.chunk_shape[0]);
       RawVector<std::byte> narrow(length * dtype_size(from.info().dtype));
       from.decode(from.fetch(first + i), narrow);
       RawVector<std::byte> wide(length * dtype_size(spec_.dtype));
       widen_values(narrow, from.info().dtype, spec_.dtype, wide);
-      encoded[static_cast<std::size_t>(i)] = encoder_.encode(wide);
+      encoded[static_cast<std::size_t>(i)] =
+          encoder_.encode(wide, (first + i) * spec_.chunk_shape[0], ends);
     });
     write(encoded);
-    begin_ = 0;  // these chunks were never among the elements that wait
     first += count;
     if (room_in_shard() == 0) finish_shard();
   }

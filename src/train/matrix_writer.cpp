@@ -9,7 +9,7 @@ namespace cellmill {
 namespace {
 
 /// Blosc's blocks, so that a few rows can be decoded out of a chunk.
-constexpr std::int64_t portable_block_bytes = std::int64_t{32} << 10;
+constexpr std::int64_t portable_block_bytes = std::int64_t{128} << 10;
 
 ArraySpec spec_of(const StoreLayout& layout, DType dtype) {
   ArraySpec spec;
@@ -17,7 +17,7 @@ ArraySpec spec_of(const StoreLayout& layout, DType dtype) {
   spec.chunk_shape = {layout.chunk_elements};
   spec.shard_shape = {layout.chunk_elements * layout.shard_chunks};
   spec.shape = spec.shard_shape;
-  spec.codec = "lz4";
+  spec.codec = layout.codec == StoreCodec::fast ? "packed_rows" : "lz4";
   spec.block_bytes = portable_block_bytes;
   spec.checksums = true;
   return spec;
@@ -35,8 +35,10 @@ MatrixWriter::MatrixWriter(Group& root, const std::filesystem::path& folder,
       value_dtype_(done.value_dtype),
       skip_elements_(done.elements),
       lengths_(folder, done.rows),
-      indices_(*group_, folder / "X", "indices", spec_of(layout, layout.index_dtype), done.shards),
-      values_(*group_, folder / "X", "data", spec_of(layout, done.value_dtype), done.shards) {}
+      indices_(*group_, folder / "X", "indices", spec_of(layout, layout.index_dtype),
+               PackedKind::indices, done.shards),
+      values_(*group_, folder / "X", "data", spec_of(layout, done.value_dtype),
+              PackedKind::counts, done.shards) {}
 
 void MatrixWriter::append(std::int64_t first_row, const NarrowRows& rows) {
   const std::int64_t passed = std::min(next_row() - first_row, rows.n_rows());
@@ -50,7 +52,7 @@ void MatrixWriter::append(std::int64_t first_row, const NarrowRows& rows) {
   };
   take(after(rows.indices, rows.index_dtype), after(rows.values, rows.value_dtype),
        rows.value_dtype);
-  write_full_chunks();
+  write_chunks(Rest::keep);
 }
 
 void MatrixWriter::take(std::span<const std::byte> indices, std::span<const std::byte> values,
@@ -64,7 +66,7 @@ void MatrixWriter::take(std::span<const std::byte> indices, std::span<const std:
 
 void MatrixWriter::widen_to(DType dtype) {
   value_dtype_ = dtype;
-  values_.widen(dtype, arena_);
+  values_.widen(dtype, lengths_.read_ends(), arena_);
   if (values_.shards() > 0) {
     const RowLengths::Place place = lengths_.place(values_.shards() * shard_elements_);
     on_shard_({values_.shards(), place.rows, place.elements, dtype});
@@ -72,21 +74,22 @@ void MatrixWriter::widen_to(DType dtype) {
   values_.remove_narrower();
 }
 
-void MatrixWriter::write_full_chunks() {
+void MatrixWriter::write_chunks(Rest rest) {
   // Encoded chunks wait for each other, not for all of the rows.
   const std::int64_t at_once = std::int64_t{8} * arena_.threads();
   for (;;) {
-    const std::int64_t count =
-        std::min({at_once, indices_.full_chunks(), indices_.room_in_shard()});
+    std::int64_t waiting = indices_.full_chunks();
+    if (rest == Rest::write && waiting == 0 && indices_.has_rest()) waiting = 1;
+    const std::int64_t count = std::min({at_once, waiting, indices_.room_in_shard()});
     if (count == 0) return;
     std::vector<RawVector<std::byte>> indices(static_cast<std::size_t>(count));
     std::vector<RawVector<std::byte>> values(static_cast<std::size_t>(count));
     arena_.for_each(2 * count, [&](std::int64_t i) {
       const std::int64_t chunk = i / 2;
       if (i % 2 == 0) {
-        indices[static_cast<std::size_t>(chunk)] = indices_.encode(chunk);
+        indices[static_cast<std::size_t>(chunk)] = indices_.encode(chunk, lengths_.ends());
       } else {
-        values[static_cast<std::size_t>(chunk)] = values_.encode(chunk);
+        values[static_cast<std::size_t>(chunk)] = values_.encode(chunk, lengths_.ends());
       }
     });
     indices_.write(indices);
@@ -103,9 +106,7 @@ void MatrixWriter::finish_shard() {
 }
 
 void MatrixWriter::finish(const std::function<void()>& check) {
-  indices_.fill_up();
-  values_.fill_up();
-  write_full_chunks();
+  write_chunks(Rest::write);
   const std::int64_t elements = nonzeros();
   indices_.finish(elements);
   values_.finish(elements);

@@ -63,7 +63,8 @@ class MatrixWriter {
  private:
   void take(std::span<const std::byte> indices, std::span<const std::byte> values, DType dtype);
   void widen_to(DType dtype);
-  void write_full_chunks();
+  enum class Rest { keep, write };  ///< what fills no chunk
+  void write_chunks(Rest rest);
   void finish_shard();
 
   std::unique_ptr<Group> group_;

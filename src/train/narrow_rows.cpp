@@ -5,13 +5,7 @@
 #include <cstring>
 #include <limits>
 
-// Integer work and exact conversions only, so the same from both.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CELLMILL_CLONES __attribute__((target_clones("avx2", "default")))
-#else
-#define CELLMILL_CLONES
-#endif
+#include "cellmill/core/clones.hpp"
 
 namespace cellmill {
 namespace {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+#include <utility>
 #include <vector>
 
 #include "cellmill/core/error.hpp"
@@ -72,10 +73,39 @@ void RowLengths::append(std::span<const std::int64_t> indptr) {
   if (!file_.write(reinterpret_cast<const char*>(lengths.data()), bytes)) fail(path_, "write");
 }
 
+RowLengths::Ends::Ends(fs::path path) : path_(std::move(path)), file_(path_, std::ios::binary) {
+  if (!file_) fail(path_, "open");
+}
+
+std::span<const std::int64_t> RowLengths::Ends::of(Range elements) {
+  ends_.erase(ends_.begin(), std::upper_bound(ends_.begin(), ends_.end(), elements.begin));
+  std::vector<std::uint32_t> lengths(static_cast<std::size_t>(rows_at_once));
+  while (total_ < elements.end) {
+    file_.read(reinterpret_cast<char*>(lengths.data()),
+               static_cast<std::streamsize>(lengths.size() * sizeof(std::uint32_t)));
+    const auto got = static_cast<std::size_t>(file_.gcount()) / sizeof(std::uint32_t);
+    if (got == 0) {
+      throw input_error(fmt::format("{}: ends before element {}", path_.string(),
+                                    grouped(elements.end)));
+    }
+    for (std::size_t i = 0; i < got; ++i) {
+      total_ += lengths[i];
+      if (total_ > elements.begin) ends_.push_back(total_);
+    }
+  }
+  return ends_;
+}
+
+RowLengths::Ends RowLengths::read_ends() {
+  if (!file_.flush()) fail(path_, "write");
+  return Ends(path_);
+}
+
 RowLengths::Place RowLengths::place(std::int64_t element) {
-  while (!ends_.empty() && ends_.front() <= element) {
-    passed_ = {passed_.rows + 1, ends_.front()};
-    ends_.pop_front();
+  const auto after = std::upper_bound(ends_.begin(), ends_.end(), element);
+  if (after != ends_.begin()) {
+    passed_ = {passed_.rows + (after - ends_.begin()), *(after - 1)};
+    ends_.erase(ends_.begin(), after);
   }
   if (!file_.flush()) fail(path_, "write");
   return {passed_.rows, element - passed_.elements};

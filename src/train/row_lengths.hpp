@@ -1,12 +1,13 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <span>
+#include <vector>
 
+#include "cellmill/core/ranges.hpp"
 #include "cellmill/storage/group.hpp"
 
 namespace cellmill {
@@ -29,6 +30,25 @@ class RowLengths {
     std::int64_t rows = 0;      ///< that end there or before
     std::int64_t elements = 0;  ///< of the next row before it
   };
+  /// Ends of the rows that place() has not passed.
+  [[nodiscard]] std::span<const std::int64_t> ends() const { return ends_; }
+
+  /// Reads ends of rows again, from the first on.
+  class Ends {
+   public:
+    /// \param path of a file of RowLengths
+    explicit Ends(std::filesystem::path path);
+    /// Ends of the rows that hold elements [range); what is asked for only rises.
+    [[nodiscard]] std::span<const std::int64_t> of(Range elements);
+
+   private:
+    std::filesystem::path path_;
+    std::ifstream file_;
+    std::int64_t total_ = 0;
+    std::vector<std::int64_t> ends_;
+  };
+  [[nodiscard]] Ends read_ends();
+
   /// Where an element stands; what is asked for only rises. What was appended is in the file then.
   [[nodiscard]] Place place(std::int64_t element);
 
@@ -42,7 +62,7 @@ class RowLengths {
   std::int64_t rows_ = 0;
   std::int64_t total_ = 0;
   Place passed_;                  ///< rows, and their values, that place() has passed
-  std::deque<std::int64_t> ends_; /// of the rows after those
+  std::vector<std::int64_t> ends_;  ///< of the rows after those
 };
 
 }  // namespace cellmill

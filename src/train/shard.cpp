@@ -50,7 +50,7 @@ std::optional<KeyedPermutation> shuffle_of(const ShardOptions& options, const Sh
 }
 
 StoreLayout make_layout(const ShardOptions& options, const ShardRows& rows) {
-  constexpr std::int64_t most_chunk_elements = std::int64_t{256} << 20;  // blosc takes 2 GiB
+  constexpr std::int64_t most_chunk_elements = std::int64_t{1} << 27;  // what packed rows take
   StoreLayout layout;
   layout.codec = options.codec;
   layout.index_dtype = index_dtype_for(rows.n_genes());
@@ -84,7 +84,7 @@ bool is_finished(const fs::path& output, const nlohmann::json& fingerprint) {
 
 nlohmann::json store_json(const ShardOptions& options) {
   nlohmann::json json = {{"version", 1},
-                         {"codec", "portable"},
+                         {"codec", store_codec_name(options.codec)},
                          {"block_rows", options.chunk_rows},
                          {"shuffled", options.order == RowOrder::shuffled}};
   if (options.order == RowOrder::shuffled) json["seed"] = options.seed;

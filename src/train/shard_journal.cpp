@@ -36,7 +36,7 @@ json shard_options_json(const ShardOptions& options) {
                {"join", options.join == GeneJoin::inner ? "inner" : "outer"},
                {"label", options.label},
                {"index_unique", options.index_unique},
-               {"codec", "portable"}};
+               {"codec", store_codec_name(options.codec)}};
   if (options.order == RowOrder::shuffled) json["seed"] = options.seed;
   if (options.filter) json["filter"] = *options.filter;
   if (options.obs) json["obs"] = *options.obs;

@@ -8,6 +8,7 @@
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/progress.hpp"
 #include "cellmill/stream/chunk_pool.hpp"
+#include "cellmill/stream/pool.hpp"
 #include "cellmill/stream/transforms.hpp"
 
 namespace cellmill {
@@ -37,7 +38,7 @@ struct Item : Fetched {
   FetchedRows fetched;
   RawVector<std::byte> packed;
   std::int64_t bytes = 0;
-  std::optional<LoanPool<NarrowRows>::Loan> narrow;
+  std::optional<Pool<NarrowRows>::Loan> narrow;
   std::vector<RowBuckets::Dealt> dealt;
 };
 
@@ -129,7 +130,7 @@ void write_in_order(const ShardPassContext& context, MatrixWriter& writer) {
   if (writer.next_row() == rows.n_cells()) return;
   const std::int64_t first = rows.segment_of(writer.next_row());
   ChunkPool pool;
-  LoanPool<NarrowRows> narrow;
+  Pool<NarrowRows> narrow;
   Progress progress("shard", rows.n_cells() - rows.kept(first).begin);
   Pass pass =
       segment_pass(context, first, pool, [&](std::int64_t, const CsrChunk& chunk, Item& item) {
@@ -174,7 +175,7 @@ void write_buckets(const ShardPassContext& context, const RowBuckets& buckets,
   if (writer.next_row() == rows.n_cells()) return;
   std::int64_t first = 0;
   while (buckets.places(first).end <= writer.next_row()) ++first;
-  LoanPool<NarrowRows> narrow;
+  Pool<NarrowRows> narrow;
   Progress progress("shard", rows.n_cells() - buckets.places(first).begin);
   Pass pass;
   pass.count = buckets.count() - first;

@@ -11,6 +11,10 @@
 
 namespace cellmill {
 
+std::string store_codec_name(StoreCodec codec) {
+  return codec == StoreCodec::fast ? "fast" : "portable";
+}
+
 std::vector<std::string> read_gene_list(const std::filesystem::path& path) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   std::vector<std::string> names;

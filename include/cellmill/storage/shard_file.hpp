@@ -10,6 +10,7 @@
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/core/raw_vector.hpp"
 #include "cellmill/storage/group.hpp"
+#include "cellmill/storage/packed_rows.hpp"
 
 namespace cellmill {
 
@@ -20,13 +21,17 @@ class OutputFile;
 class ChunkEncoder {
  public:
   /// \param spec whose `chunk_shape` and what follows it count, not `shape`
-  explicit ChunkEncoder(const ArraySpec& spec);
+  /// \param kind of the elements, where the codec is "packed_rows"
+  explicit ChunkEncoder(const ArraySpec& spec, PackedKind kind = PackedKind::counts);
   ~ChunkEncoder();
   ChunkEncoder(ChunkEncoder&&) noexcept;
   ChunkEncoder& operator=(ChunkEncoder&&) noexcept;
 
-  /// \param elements of a whole chunk, native
-  [[nodiscard]] RawVector<std::byte> encode(std::span<const std::byte> elements) const;
+  /// \param elements of a chunk, native; the array's last chunk may have fewer: zeros follow them
+  /// \param first where the chunk begins in the array \param row_ends as for pack_chunk(); not
+  /// looked at for other codecs than "packed_rows"
+  [[nodiscard]] RawVector<std::byte> encode(std::span<const std::byte> elements, std::int64_t first,
+                                            std::span<const std::int64_t> row_ends) const;
 
  private:
   struct State;

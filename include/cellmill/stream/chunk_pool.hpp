@@ -9,46 +9,44 @@
 
 namespace cellmill {
 
-/// Things whose buffers are used again: freshly mapped pages cost more than decoding into them. As
-/// many as were ever borrowed at once. Thread-safe.
-template <class T>
-class LoanPool {
+/// CsrChunks whose buffers are used again: freshly mapped pages cost more than decoding into them.
+/// As many as were ever borrowed at once. Thread-safe.
+class ChunkPool {
  public:
-  /// One on loan; goes back when it dies.
+  /// A chunk on loan; goes back when it dies.
   class Loan {
    public:
-    Loan(LoanPool& pool, std::unique_ptr<T> lent) : pool_(&pool), lent_(std::move(lent)) {}
+    Loan(ChunkPool& pool, std::unique_ptr<CsrChunk> chunk)
+        : pool_(&pool), chunk_(std::move(chunk)) {}
     Loan(Loan&&) noexcept = default;
     Loan& operator=(Loan&&) noexcept = default;
     ~Loan() {
-      if (lent_) pool_->give_back(std::move(lent_));
+      if (chunk_) pool_->give_back(std::move(chunk_));
     }
-    T& operator*() const { return *lent_; }
-    T* operator->() const { return lent_.get(); }
+    CsrChunk& operator*() const { return *chunk_; }
+    CsrChunk* operator->() const { return chunk_.get(); }
 
    private:
-    LoanPool* pool_;
-    std::unique_ptr<T> lent_;
+    ChunkPool* pool_;
+    std::unique_ptr<CsrChunk> chunk_;
   };
 
   [[nodiscard]] Loan borrow() {
     const std::lock_guard lock(mutex_);
-    if (free_.empty()) return {*this, std::make_unique<T>()};
-    auto lent = std::move(free_.back());
+    if (free_.empty()) return {*this, std::make_unique<CsrChunk>()};
+    auto chunk = std::move(free_.back());
     free_.pop_back();
-    return {*this, std::move(lent)};
+    return {*this, std::move(chunk)};
   }
 
  private:
-  void give_back(std::unique_ptr<T> lent) {
+  void give_back(std::unique_ptr<CsrChunk> chunk) {
     const std::lock_guard lock(mutex_);
-    free_.push_back(std::move(lent));
+    free_.push_back(std::move(chunk));
   }
 
   std::mutex mutex_;
-  std::vector<std::unique_ptr<T>> free_;
+  std::vector<std::unique_ptr<CsrChunk>> free_;
 };
-
-using ChunkPool = LoanPool<CsrChunk>;
 
 }  // namespace cellmill

@@ -16,7 +16,11 @@ namespace cellmill {
 /// How a training store keeps its counts (docs/formats.md, "The training store").
 enum class StoreCodec {
   portable,  ///< blosc-lz4: any zarr-python reads it
+  fast,      ///< rows packed one by one: zarr-python reads it where cellmill is installed
 };
+
+/// `portable`, `fast`
+[[nodiscard]] std::string store_codec_name(StoreCodec codec);
 
 enum class RowOrder { as_read, shuffled };
 enum class Resume { no, yes };
