@@ -20,9 +20,9 @@ CELLMILL_CLONES Span span_of(const float* values, std::size_t count) {
   std::int32_t highest = 0;
   std::int32_t odd = 0;
   for (std::size_t i = 0; i < count; ++i) {
-    // Out of range (and NaN) must not be cast: such values become −1, which is odd.
+    // What is out of range (or NaN) must not be cast; zero differs from all of that.
     const bool inside = values[i] >= 0.0F && values[i] < 2147483648.0F;
-    const auto whole = static_cast<std::int32_t>(inside ? values[i] : -1.0F);
+    const auto whole = static_cast<std::int32_t>(inside ? values[i] : 0.0F);
     odd |= static_cast<std::int32_t>(static_cast<float>(whole) != values[i]);
     highest = std::max(highest, whole);
   }

@@ -151,6 +151,7 @@ void ShardJob::run(ShardSummary& summary) {
                         [&](const StoreProgress& progress) {
                           entry_.progress = progress;
                           journal_.write(entry_);
+                          log_debug(fmt::format("{} shards are whole", progress.shards));
                         });
     write_cells(matrix);
     matrix.finish(check_stop);
