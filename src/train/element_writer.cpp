@@ -19,8 +19,12 @@ ElementWriter::ElementWriter(Group& group, fs::path folder, std::string name, Ar
       kind_(kind),
       encoder_(spec_, kind),
       shards_(shards) {
-  // What an interrupted run was about to convert, to or from.
+  // An interrupted run may have ended in the middle of finish(), or of widen(), from this or to it.
   std::error_code ignored;
+  if (fs::exists(folder_ / name_, ignored)) {
+    fs::remove_all(folder_ / working_name(), ignored);
+    fs::rename(folder_ / name_, folder_ / working_name());
+  }
   for (const DType other : {DType::uint8, DType::uint16, DType::uint32, DType::float32}) {
     if (other != spec_.dtype) fs::remove_all(folder_ / (name_ + "-" + dtype_name(other)), ignored);
   }
@@ -95,6 +99,10 @@ std::int64_t ElementWriter::bytes() const {
     bytes += static_cast<std::int64_t>(entry.file_size(ignored));
   }
   return bytes;
+}
+
+void ElementWriter::verify(std::int64_t shard) const {
+  verify_shard(folder_ / working_name(), shard, shard_chunks(), shard_chunks());
 }
 
 void ElementWriter::create_document(std::int64_t elements) {

@@ -46,7 +46,9 @@ class ElementWriter {
   /// Ends a shard, full or not; the next chunk begins another.
   void finish_shard();
   [[nodiscard]] std::int64_t shards() const { return shards_; }
-  /// Bytes in all shards.
+  /// Checks one that an earlier run wrote. \throws Error(input) saying what is wrong
+  void verify(std::int64_t shard) const;
+  /// Bytes in all shards, once it is finished.
   [[nodiscard]] std::int64_t bytes() const;
 
   /// Goes on in a wider type, to which what is written is converted. The narrower elements stay on

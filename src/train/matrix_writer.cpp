@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <span>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -38,7 +39,17 @@ MatrixWriter::MatrixWriter(Group& root, const std::filesystem::path& folder,
       indices_(*group_, folder / "X", "indices", spec_of(layout, layout.index_dtype),
                PackedKind::indices, done.shards),
       values_(*group_, folder / "X", "data", spec_of(layout, done.value_dtype),
-              PackedKind::counts, done.shards) {}
+              PackedKind::counts, done.shards) {
+  std::error_code ignored;  // an interrupted run may have come so far
+  std::filesystem::remove_all(folder / "X" / "indptr", ignored);
+}
+
+void MatrixWriter::verify(const std::function<void()>& check) const {
+  arena_.for_each(2 * indices_.shards(), [&](std::int64_t i) {
+    check();
+    (i % 2 == 0 ? indices_ : values_).verify(i / 2);
+  });
+}
 
 void MatrixWriter::append(std::int64_t first_row, const NarrowRows& rows) {
   const std::int64_t passed = std::min(next_row() - first_row, rows.n_rows());

@@ -44,6 +44,8 @@ class MatrixWriter {
                Arena& arena, const StoreProgress& done,
                std::function<void(const StoreProgress&)> on_shard);
 
+  /// Checks all that an earlier run wrote. \throws Error(input) naming the shard that is damaged
+  void verify(const std::function<void()>& check) const;
   /// The type that the next rows should have at least. From any thread.
   [[nodiscard]] DType value_dtype() const { return value_dtype_; }
   /// The row that comes next; those before it are written.
@@ -51,9 +53,13 @@ class MatrixWriter {
   /// The next rows; one call at a time. \param first_row the number of their first one: rows before
   /// next_row() are passed over
   void append(std::int64_t first_row, const NarrowRows& rows);
-  /// Writes what is left, the offsets of all rows and the arrays' documents.
+  /// Writes what is left, the offsets of all rows and the arrays' documents. A run that ends in the
+  /// midst of it can still be gone on with, until remove_notes().
   /// \param check asked now and then; throws to stop
   void finish(const std::function<void()>& check);
+
+  /// Removes what only a run that goes on needs.
+  void remove_notes() { lengths_.remove(); }
 
   [[nodiscard]] std::int64_t nonzeros() const { return lengths_.total(); }
   [[nodiscard]] std::int64_t shards() const { return indices_.shards(); }

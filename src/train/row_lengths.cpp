@@ -136,6 +136,9 @@ void RowLengths::finish(Group& parent, const std::string& name,
     }
   });
   writer->write_rows(first, std::as_bytes(std::span(offsets)));
+}
+
+void RowLengths::remove() {
   std::error_code ignored;
   fs::remove(path_, ignored);
 }

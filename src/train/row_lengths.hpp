@@ -52,9 +52,11 @@ class RowLengths {
   /// Where an element stands; what is asked for only rises. What was appended is in the file then.
   [[nodiscard]] Place place(std::int64_t element);
 
-  /// Writes the offsets of all rows as the array `name`, and removes the file.
+  /// Writes the offsets of all rows as the array `name`.
   /// \param check asked now and then; throws to stop
   void finish(Group& parent, const std::string& name, const std::function<void()>& check);
+  /// Removes the file.
+  void remove();
 
  private:
   std::filesystem::path path_;

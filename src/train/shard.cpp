@@ -119,7 +119,6 @@ class ShardJob {
  private:
   void find_earlier();
   void create_store();
-  void verify_shards() const;
   void write_cells(MatrixWriter& matrix);
   [[nodiscard]] std::shared_ptr<ScratchFile> open_scratch() const;
   void write_provenance();
@@ -138,7 +137,6 @@ void ShardJob::run(ShardSummary& summary) {
   find_earlier();
   if (has_shards()) {
     output_.keep_partial();  // whatever happens now
-    verify_shards();
     root_ = open_zarr(output_.partial(), OpenMode::update);
     log_info(fmt::format("{} of {} cells were written by an earlier run",
                          grouped(entry_.progress.rows), grouped(rows_.n_cells())));
@@ -153,17 +151,19 @@ void ShardJob::run(ShardSummary& summary) {
                           journal_.write(entry_);
                           log_debug(fmt::format("{} shards are whole", progress.shards));
                         });
+    matrix.verify(check_stop);
     write_cells(matrix);
     matrix.finish(check_stop);
     summary.nonzeros = matrix.nonzeros();
     summary.value_dtype = dtype_name(matrix.value_dtype());
     summary.shards = matrix.shards();
     summary.bytes = matrix.bytes();
+    write_provenance();
+    journal_.remove();
+    matrix.remove_notes();
   }
   summary.index_dtype = dtype_name(entry_.layout.index_dtype);
   summary.chunk_elements = entry_.layout.chunk_elements;
-  write_provenance();
-  journal_.remove();
   consolidate_zarr(output_.partial());
   output_.commit();
 }
@@ -182,17 +182,7 @@ void ShardJob::find_earlier() {
                     output_.partial().string(), difference));
   }
   entry_ = *std::move(found);
-}
-
-void ShardJob::verify_shards() const {
-  const fs::path x = output_.partial() / "X";
-  const std::string values = "data-" + dtype_name(entry_.progress.value_dtype);
-  const std::string indices = "indices-" + dtype_name(entry_.layout.index_dtype);
-  arena_.for_each(2 * entry_.progress.shards, [&](std::int64_t i) {
-    check_stop();
-    verify_shard(x / (i % 2 == 0 ? indices : values), i / 2, entry_.layout.shard_chunks,
-                 entry_.layout.shard_chunks);
-  });
+  entry_.layout.codec = options_.codec;
 }
 
 void ShardJob::create_store() {
@@ -244,6 +234,8 @@ void ShardJob::write_cells(MatrixWriter& matrix) {
 }
 
 void ShardJob::write_provenance() {
+  std::error_code ignored;  // an interrupted run may have come so far
+  fs::remove_all(output_.partial() / "uns" / "cellmill", ignored);
   nlohmann::json json = {{"version", version()},
                          {"options", shard_options_json(options_)},
                          {"store", store_json(options_)},
@@ -281,6 +273,7 @@ ShardSummary shard(const ShardOptions& options, Arena& arena) {
     throw Error(stopped ? Error::Kind::resumable : error.kind(),
                 std::string(error.what()) + "; " + job.how_far());
   }
+  summary.peak_memory = peak_rss();
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
 }

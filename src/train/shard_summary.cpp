@@ -59,6 +59,7 @@ nlohmann::json summary_json(const ShardSummary& summary) {
           {"shards", summary.shards},
           {"resumed_cells", summary.resumed_cells},
           {"bytes", summary.bytes},
+          {"peak_memory", summary.peak_memory},
           {"seconds", summary.seconds}};
 }
 

@@ -64,6 +64,7 @@ struct ShardSummary {
   std::int64_t shards = 0;         ///< of each of the two large arrays
   std::int64_t resumed_cells = 0;  ///< that an earlier run had written
   std::int64_t bytes = 0;          ///< of X on disk
+  std::int64_t peak_memory = 0;    ///< resident bytes
   double seconds = 0;
 };
 

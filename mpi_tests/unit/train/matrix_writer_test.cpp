@@ -47,17 +47,20 @@ class Store {
   /// Writes rows [first, n_rows), some at a time, after what `done` says; `on_shard` may throw.
   void write(std::int64_t first, std::int64_t n_rows, std::int64_t at_once,
              const StoreProgress& done,
-             const std::function<void(const StoreProgress&)>& on_shard) {
+             const std::function<void(const StoreProgress&)>& on_shard,
+             const std::function<void()>& check = [] {}) {
     root_ = open_zarr(path(), OpenMode::update);
     MatrixWriter writer(*root_, path(), layout_, arena_, done, on_shard);
     EXPECT_EQ(writer.next_row(), done.rows);
+    writer.verify([] {});
     NarrowRows narrow;
     for (; first < n_rows; first += at_once) {
       const Range some{first, std::min(first + at_once, n_rows)};
       narrow_rows(rows_of(some), layout_.index_dtype, writer.value_dtype(), narrow);
       writer.append(first, narrow);
     }
-    writer.finish([] {});
+    writer.finish(check);
+    writer.remove_notes();
     nonzeros_ = writer.nonzeros();
   }
   void expect_rows(std::int64_t n_rows) const {
@@ -170,6 +173,20 @@ TEST(MatrixWriter, RowsWithoutAnyValue) {
   const auto x = open_matrix(*empty, "X");
   EXPECT_EQ(x->n_rows(), 3);
   EXPECT_EQ(x->nnz(), 0);
+}
+
+TEST_P(MatrixWriterTest, ARunThatEndsWhileItFinishesGoesOn) {
+  constexpr std::int64_t n_rows = 300;
+  struct Interrupted {};
+  Store store(GetParam(), 90, 6);
+  store.begin(n_rows);
+  StoreProgress done;
+  EXPECT_THROW(store.write(0, n_rows, 31, {}, [&](const StoreProgress& now) { done = now; },
+                           [] { throw Interrupted{}; }),
+               Interrupted);
+  EXPECT_TRUE(fs::exists(store.path() / "X" / "data" / "zarr.json"));
+  store.write(std::min(done.rows, n_rows), n_rows, 10, done, nobody);
+  store.expect_rows(n_rows);
 }
 
 TEST(MatrixWriter, LengthsThatAreLostEndAResume) {
