@@ -120,6 +120,8 @@ class ShardJob {
   void find_earlier();
   void create_store();
   void write_cells(MatrixWriter& matrix);
+  /// Of a segment.
+  [[nodiscard]] std::int64_t most_nonzeros() const;
   [[nodiscard]] std::shared_ptr<ScratchFile> open_scratch() const;
   void write_provenance();
 
@@ -199,6 +201,12 @@ void ShardJob::create_store() {
   trim_heap();
 }
 
+std::int64_t ShardJob::most_nonzeros() const {
+  std::int64_t most = 0;
+  for (const Segment& segment : rows_.segments()) most = std::max(most, segment.nnz);
+  return most;
+}
+
 std::shared_ptr<ScratchFile> ShardJob::open_scratch() const {
   if (options_.scratch != "auto") return std::make_shared<ScratchFile>(options_.scratch);
   const auto wanted = static_cast<std::int64_t>(static_cast<double>(expected_nonzeros(rows_)) *
@@ -214,17 +222,23 @@ std::shared_ptr<ScratchFile> ShardJob::open_scratch() const {
 }
 
 void ShardJob::write_cells(MatrixWriter& matrix) {
-  // Rows wait until they fill a chunk, and some encoded chunks wait to be written.
-  constexpr std::int64_t widest = sizeof(std::int32_t) + sizeof(float);
-  const auto standing = budget_.reserve(
-      entry_.layout.chunk_elements * widest * (1 + 3 * arena_.threads()), "chunks being encoded");
   const ShardPassContext context{rows_, {arena_, budget_}, check_stop};
+  const auto element_bytes =
+      static_cast<std::int64_t>(dtype_size(entry_.layout.index_dtype) + sizeof(float));
+  // The rows of one item wait to fill chunks, and some encoded chunks to be written.
+  const std::int64_t encoded = entry_.layout.chunk_elements * element_bytes * 8 * arena_.threads();
   const std::optional<KeyedPermutation> shuffle = shuffle_of(options_, rows_);
-  if (!shuffle) return write_in_order(context, matrix);
-  const double row_bytes = static_cast<double>(expected_nonzeros(rows_) * widest) /
+  if (!shuffle) {
+    const auto standing =
+        budget_.reserve(most_nonzeros() * element_bytes + encoded, "rows being written");
+    return write_in_order(context, matrix);
+  }
+  const double row_bytes = static_cast<double>(expected_nonzeros(rows_) * element_bytes) /
                            static_cast<double>(rows_.n_cells());
   const std::int64_t bucket_rows =
       RowBuckets::bucket_rows(rows_.n_cells(), row_bytes, budget_.limit());
+  const auto bucket_bytes = static_cast<std::int64_t>(static_cast<double>(bucket_rows) * row_bytes);
+  const auto standing = budget_.reserve(bucket_bytes + encoded, "rows being written");
   RowBuckets buckets(rows_.n_cells(), bucket_rows, open_scratch());
   const auto buffers =
       budget_.reserve(buckets.count() * RowBuckets::buffer_bytes(), "buffers of the shuffle");
