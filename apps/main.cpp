@@ -45,7 +45,8 @@ std::string program_help(const std::vector<std::unique_ptr<Command>>& commands) 
          "  cellmill simulate plates\n"
          "  cellmill info plates/plate1.h5ad\n"
          "  mpirun -n 2 --bind-to none cellmill run plates -o pca.zarr\n\n"
-         "Exit status: 0 done, 1 failed or stopped, 2 wrong usage or launch, 75 stopped with something "
+         "Exit status: 0 done, 1 failed or stopped, 2 wrong usage or launch, 75 stopped with "
+         "something "
          "to resume from\n";
 }
 

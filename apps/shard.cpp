@@ -17,8 +17,7 @@ namespace {
 StoreCodec parse_codec(const std::string& name) {
   if (name == "portable") return StoreCodec::portable;
   if (name == "fast") return StoreCodec::fast;
-  throw usage_error(
-      fmt::format("'{}' is no codec of a store; expected portable or fast", name));
+  throw usage_error(fmt::format("'{}' is no codec of a store; expected portable or fast", name));
 }
 
 std::string parse_matrix(const std::string& name) {
@@ -98,9 +97,10 @@ class ShardCommand : public Command {
     app.add_option("-o,--output", options_.output, "What to write: a .zarr path")
         ->type_name("STORE")
         ->required();
-    add_parsed(app, "--codec", options_.codec, parse_codec,
-               "How counts are kept: portable (blosc-lz4, which any zarr-python reads) or fast (half "
-               "the size and several times the speed, for cellmill and Python with it) [portable]")
+    add_parsed(
+        app, "--codec", options_.codec, parse_codec,
+        "How counts are kept: portable (blosc-lz4, which any zarr-python reads) or fast (half "
+        "the size and several times the speed, for cellmill and Python with it) [portable]")
         ->type_name("NAME");
     app.add_flag_callback(
         "--shuffle,!--no-shuffle", [this] { options_.order = RowOrder::shuffled; },

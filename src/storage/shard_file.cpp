@@ -44,9 +44,8 @@ RawVector<std::byte> ChunkEncoder::encode(std::span<const std::byte> elements, s
                                   metadata.chunk_bytes()));
   }
   if (metadata.packed_rows) {
-    return encode_bytes(
-        metadata.codecs,
-        pack_chunk(state_->kind, metadata.element.dtype, elements, first, row_ends));
+    return encode_bytes(metadata.codecs, pack_chunk(state_->kind, metadata.element.dtype, elements,
+                                                    first, row_ends));
   }
   if (elements.size() == metadata.chunk_bytes()) return encode_bytes(metadata.codecs, elements);
   Bytes whole(elements.begin(), elements.end());
@@ -88,8 +87,8 @@ void verify_shard(const fs::path& array, std::int64_t shard, std::int64_t most_c
     file->read(file->size() - index_bytes, index);
     const std::vector<Range> ranges =
         parse_shard_index(index, most_chunks, ZarrMetadata{}, file->size());
-    const auto found =
-        std::count_if(ranges.begin(), ranges.end(), [](const Range& range) { return !range.empty(); });
+    const auto found = std::count_if(ranges.begin(), ranges.end(),
+                                     [](const Range& range) { return !range.empty(); });
     if (found != chunks) {
       throw input_error(fmt::format("has {} chunks, expected {}", grouped(found), grouped(chunks)));
     }

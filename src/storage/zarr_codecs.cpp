@@ -159,9 +159,8 @@ std::vector<ByteCodec> spec_codecs(const ArraySpec& spec, std::size_t element_si
       codec.blosc_shuffle = element_size > 1 ? BloscShuffle::byte : BloscShuffle::none;
       codec.block_bytes = static_cast<std::size_t>(spec.block_bytes);
     } else {
-      throw input_error(
-          fmt::format("codec '{}' is unknown; expected none, gzip, zstd, lz4 or packed_rows",
-                      spec.codec));
+      throw input_error(fmt::format(
+          "codec '{}' is unknown; expected none, gzip, zstd, lz4 or packed_rows", spec.codec));
     }
   }
   if (spec.checksums || packed) codecs.emplace_back().kind = Kind::crc32c;

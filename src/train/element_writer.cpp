@@ -78,7 +78,8 @@ void ElementWriter::write(std::span<const RawVector<std::byte>> chunks) {
     shard_ = std::make_unique<ShardFile>(folder_ / working_name(), shards_, shard_chunks());
   }
   for (const RawVector<std::byte>& chunk : chunks) shard_->append(chunk);
-  begin_ = std::min(elements_.size(), begin_ + chunks.size() * static_cast<std::size_t>(chunk_bytes()));
+  begin_ =
+      std::min(elements_.size(), begin_ + chunks.size() * static_cast<std::size_t>(chunk_bytes()));
 }
 
 std::int64_t ElementWriter::room_in_shard() const {

@@ -44,7 +44,8 @@ GeneChoice joined_genes(const Dataset& data, const JoinedGenes& joined, GeneJoin
 
 [[noreturn]] void fail_without_match(const JoinedGenes& joined,
                                      const std::vector<std::string>& wanted) {
-  const bool mixed = !joined.names.empty() && looks_like_ids(wanted) != looks_like_ids(joined.names);
+  const bool mixed =
+      !joined.names.empty() && looks_like_ids(wanted) != looks_like_ids(joined.names);
   throw input_error(fmt::format(
       "genes: none of the {} is in the data: asked for e.g. {}, the data has e.g. {}{}",
       grouped(static_cast<std::int64_t>(wanted.size())), wanted.front(),

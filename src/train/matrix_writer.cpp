@@ -38,8 +38,8 @@ MatrixWriter::MatrixWriter(Group& root, const std::filesystem::path& folder,
       lengths_(folder, done.rows),
       indices_(*group_, folder / "X", "indices", spec_of(layout, layout.index_dtype),
                PackedKind::indices, done.shards),
-      values_(*group_, folder / "X", "data", spec_of(layout, done.value_dtype),
-              PackedKind::counts, done.shards) {
+      values_(*group_, folder / "X", "data", spec_of(layout, done.value_dtype), PackedKind::counts,
+              done.shards) {
   std::error_code ignored;  // an interrupted run may have come so far
   std::filesystem::remove_all(folder / "X" / "indptr", ignored);
 }

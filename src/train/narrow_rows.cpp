@@ -125,8 +125,7 @@ void widen_values(std::span<const std::byte> elements, DType from, DType to,
 void narrow_columns(std::span<const std::int32_t> columns, DType dtype, std::span<std::byte> out) {
   if (columns.empty()) return;
   if (dtype == DType::uint16) {
-    columns_to_uint16(columns.data(), columns.size(),
-                      reinterpret_cast<std::uint16_t*>(out.data()));
+    columns_to_uint16(columns.data(), columns.size(), reinterpret_cast<std::uint16_t*>(out.data()));
   } else {
     std::memcpy(out.data(), columns.data(), columns.size_bytes());
   }

@@ -39,8 +39,8 @@ struct NarrowRows {
   RawVector<std::byte> values;
 
   [[nodiscard]] std::int64_t held_bytes() const {
-    return static_cast<std::int64_t>(indptr.capacity() * sizeof(std::int64_t) +
-                                     indices.capacity() + values.capacity());
+    return static_cast<std::int64_t>(indptr.capacity() * sizeof(std::int64_t) + indices.capacity() +
+                                     values.capacity());
   }
   [[nodiscard]] std::int64_t n_rows() const {
     return indptr.empty() ? 0 : static_cast<std::int64_t>(indptr.size()) - 1;

@@ -1,6 +1,7 @@
 #include "train/row_buckets.hpp"
 
 #include <algorithm>
+#include <cstdint>
 #include <cstring>
 #include <numeric>
 #include <utility>
@@ -48,7 +49,9 @@ struct Piece {
 }  // namespace
 
 std::int64_t RowBuckets::bucket_rows(std::int64_t n_rows, double row_bytes, std::int64_t memory) {
-  constexpr std::int64_t good_bytes = std::int64_t{32} << 20;
+  // Several buckets are in memory at once, each as it comes and in order.
+  const std::int64_t good_bytes =
+      std::clamp(memory / 16, std::int64_t{1} << 20, std::int64_t{32} << 20);
   const double all = static_cast<double>(n_rows) * row_bytes;
   const std::int64_t most_buckets = std::max<std::int64_t>(memory / 4 / flush_bytes, 1);
   const auto wanted = static_cast<std::int64_t>(all / static_cast<double>(good_bytes)) + 1;
@@ -92,8 +95,7 @@ std::vector<RowBuckets::Dealt> RowBuckets::deal(const CsrChunk& rows,
       const auto end = rows.indptr[row + 1];
       some.indices.insert(some.indices.end(), rows.indices.begin() + begin,
                           rows.indices.begin() + end);
-      some.values.insert(some.values.end(), rows.values.begin() + begin,
-                         rows.values.begin() + end);
+      some.values.insert(some.values.end(), rows.values.begin() + begin, rows.values.begin() + end);
       some.indptr.push_back(static_cast<std::int64_t>(some.indices.size()));
     }
     const Packed packed = pack_rows(some);

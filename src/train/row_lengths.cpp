@@ -85,8 +85,8 @@ std::span<const std::int64_t> RowLengths::Ends::of(Range elements) {
                static_cast<std::streamsize>(lengths.size() * sizeof(std::uint32_t)));
     const auto got = static_cast<std::size_t>(file_.gcount()) / sizeof(std::uint32_t);
     if (got == 0) {
-      throw input_error(fmt::format("{}: ends before element {}", path_.string(),
-                                    grouped(elements.end)));
+      throw input_error(
+          fmt::format("{}: ends before element {}", path_.string(), grouped(elements.end)));
     }
     for (std::size_t i = 0; i < got; ++i) {
       total_ += lengths[i];

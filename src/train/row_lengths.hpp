@@ -63,7 +63,7 @@ class RowLengths {
   std::ofstream file_;
   std::int64_t rows_ = 0;
   std::int64_t total_ = 0;
-  Place passed_;                  ///< rows, and their values, that place() has passed
+  Place passed_;                    ///< rows, and their values, that place() has passed
   std::vector<std::int64_t> ends_;  ///< of the rows after those
 };
 

@@ -58,10 +58,9 @@ StoreLayout make_layout(const ShardOptions& options, const ShardRows& rows) {
       static_cast<double>(expected_nonzeros(rows)) / static_cast<double>(rows.n_cells());
   const double elements = static_cast<double>(options.chunk_rows) * row_elements;
   if (elements > static_cast<double>(most_chunk_elements)) {
-    throw usage_error(
-        fmt::format("--chunk-rows {}: chunks would have {} values, at most {} are possible",
-                    options.chunk_rows, grouped(static_cast<std::int64_t>(elements)),
-                    grouped(most_chunk_elements)));
+    throw usage_error(fmt::format(
+        "--chunk-rows {}: chunks would have {} values, at most {} are possible", options.chunk_rows,
+        grouped(static_cast<std::int64_t>(elements)), grouped(most_chunk_elements)));
   }
   layout.chunk_elements = std::max<std::int64_t>(static_cast<std::int64_t>(elements + 0.5), 1);
   // A small store's one shard needs no index of chunks that it can't have.
@@ -174,8 +173,7 @@ void ShardJob::find_earlier() {
   if (options_.resume == Resume::no) return;
   std::optional<ShardJournal::Entry> found = journal_.read();
   if (!found) return;
-  const std::string difference =
-      fingerprint_difference(found->fingerprint, entry_.fingerprint);
+  const std::string difference = fingerprint_difference(found->fingerprint, entry_.fingerprint);
   if (!difference.empty()) {
     output_.keep_partial();
     throw input_error(
@@ -214,9 +212,9 @@ std::shared_ptr<ScratchFile> ShardJob::open_scratch() const {
                       rows_.n_cells() * 8;
   const fs::path folder = find_scratch_folder(options_.output.parent_path(), wanted);
   if (folder.empty()) {
-    throw io_error(
-        fmt::format("no local disk with {} free was found to shuffle on; --scratch DIR names a folder",
-                    human_bytes(wanted)));
+    throw io_error(fmt::format(
+        "no local disk with {} free was found to shuffle on; --scratch DIR names a folder",
+        human_bytes(wanted)));
   }
   return std::make_shared<ScratchFile>(folder);
 }

@@ -81,9 +81,11 @@ std::vector<std::string> chosen_columns(const ShardRows& rows, const ShardOption
     if (readable_everywhere(name, frames)) {
       chosen.push_back(name);
     } else if (options.obs) {
-      throw input_error(fmt::format("obs column '{}': its encoding is not one that can be read", name));
+      throw input_error(
+          fmt::format("obs column '{}': its encoding is not one that can be read", name));
     } else {
-      log_warning("obs column '" + name + "' is left out: its encoding is not one that can be read");
+      log_warning("obs column '" + name +
+                  "' is left out: its encoding is not one that can be read");
     }
   }
   return chosen;

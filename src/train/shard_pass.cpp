@@ -111,7 +111,8 @@ std::int64_t expected_nonzeros(const ShardRows& rows) {
   std::int64_t chosen = 0;
   for (std::int64_t i = 0; i < samples; ++i) {
     const Segment& segment = rows.segment(rows.n_segments() * i / samples);
-    const Range some{segment.rows.begin, std::min(segment.rows.end, segment.rows.begin + rows_a_sample)};
+    const Range some{segment.rows.begin,
+                     std::min(segment.rows.end, segment.rows.begin + rows_a_sample)};
     const MatrixSource& matrix = rows.matrix(segment.source);
     CsrChunk chunk;
     matrix.decode(matrix.fetch(some), chunk);

@@ -99,8 +99,7 @@ void ShardRows::filter_rows(const ShardOptions& options, Arena& arena,
   for (const auto& keep : keep_) {
     kept_before_.push_back(kept_before_.back() + std::count(keep.begin(), keep.end(), true));
   }
-  stored_nonzeros_ =
-      std::accumulate(kept_nonzeros_.begin(), kept_nonzeros_.end(), std::int64_t{0});
+  stored_nonzeros_ = std::accumulate(kept_nonzeros_.begin(), kept_nonzeros_.end(), std::int64_t{0});
   for (std::int32_t source = 0; source < data_->n_sources(); ++source) {
     const auto first = std::find_if(segments_.begin(), segments_.end(),
                                     [&](const Segment& one) { return one.source == source; });
@@ -115,11 +114,10 @@ void ShardRows::filter_rows(const ShardOptions& options, Arena& arena,
     }
   }
   if (n_cells() > 0) return;
-  throw input_error(
-      filter && data_->n_obs() > 0
-          ? fmt::format("no cell passes the filter {} (of {} cells)", filter->text(),
-                        grouped(data_->n_obs()))
-          : fmt::format("{}: there are no cells", data_->source(0).name()));
+  throw input_error(filter && data_->n_obs() > 0
+                        ? fmt::format("no cell passes the filter {} (of {} cells)", filter->text(),
+                                      grouped(data_->n_obs()))
+                        : fmt::format("{}: there are no cells", data_->source(0).name()));
 }
 
 void ShardRows::count_nonzeros(Range run) {
@@ -146,8 +144,7 @@ void ShardRows::prepare(const std::filesystem::path& scratch, Arena& arena) {
   for (const Range& run : runs_of(segments_)) {
     if (!matrix(segment(run.begin).source).has_rows()) count_nonzeros(run);
   }
-  stored_nonzeros_ =
-      std::accumulate(kept_nonzeros_.begin(), kept_nonzeros_.end(), std::int64_t{0});
+  stored_nonzeros_ = std::accumulate(kept_nonzeros_.begin(), kept_nonzeros_.end(), std::int64_t{0});
 }
 
 std::int64_t ShardRows::segment_of(std::int64_t kept_cell) const {

@@ -40,10 +40,9 @@ std::string summary_text(const ShardSummary& summary) {
   text += fmt::format("values: {} {}, columns {}; chunks of {}, {} {}\n", grouped(summary.nonzeros),
                       summary.value_dtype, summary.index_dtype, grouped(summary.chunk_elements),
                       grouped(summary.shards), summary.shards == 1 ? "shard" : "shards");
-  text += fmt::format(
-      "X: {}, {} bytes a cell\n{}\n", human_bytes(summary.bytes),
-      grouped(summary.bytes / std::max<std::int64_t>(summary.n_cells, 1)),
-      human_seconds(summary.seconds));
+  text += fmt::format("X: {}, {} bytes a cell\n{}\n", human_bytes(summary.bytes),
+                      grouped(summary.bytes / std::max<std::int64_t>(summary.n_cells, 1)),
+                      human_seconds(summary.seconds));
   return text;
 }
 

@@ -26,7 +26,8 @@ SourceMatrix::SourceMatrix(const AnnData& data, const std::string& name) {
   matrix_ = opened_.get();
   expect_length(*matrix_, matrix_->n_rows(), data.n_obs(), "rows", "obs");
   const bool raw = name.starts_with("raw/");
-  const std::int64_t columns = raw ? DataFrame(data.root().group("raw/var")).n_rows() : data.n_vars();
+  const std::int64_t columns =
+      raw ? DataFrame(data.root().group("raw/var")).n_rows() : data.n_vars();
   expect_length(*matrix_, matrix_->n_cols(), columns, "columns", raw ? "raw/var" : "var");
 }
 

@@ -37,14 +37,14 @@ struct ShardOptions {
   RowOrder order = RowOrder::as_read;
   std::uint64_t seed = 0;  ///< of the shuffled order
 
-  std::string matrix = "X";                        ///< "X", "layers/NAME" or "raw/X"
-  std::optional<std::string> filter;               ///< on obs, per input (anndata/selection.hpp)
-  std::optional<std::vector<std::string>> obs;     ///< columns; none: all
-  GeneJoin join = GeneJoin::inner;                 ///< by gene name, in the first input's order
-  std::optional<std::vector<std::string>> genes;   ///< these, in this order, instead of a join
-  std::optional<std::string> gene_key;             ///< var column that names genes
-  std::string label = "plate";                     ///< obs column with the input's name
-  std::string index_unique = "-";                  ///< index becomes NAME + this + input
+  std::string matrix = "X";                       ///< "X", "layers/NAME" or "raw/X"
+  std::optional<std::string> filter;              ///< on obs, per input (anndata/selection.hpp)
+  std::optional<std::vector<std::string>> obs;    ///< columns; none: all
+  GeneJoin join = GeneJoin::inner;                ///< by gene name, in the first input's order
+  std::optional<std::vector<std::string>> genes;  ///< these, in this order, instead of a join
+  std::optional<std::string> gene_key;            ///< var column that names genes
+  std::string label = "plate";                    ///< obs column with the input's name
+  std::string index_unique = "-";                 ///< index becomes NAME + this + input
 
   std::string scratch = "auto";  ///< of the shuffle: "auto" or a folder
   Resume resume = Resume::no;    ///< go on with what an interrupted run left

@@ -48,8 +48,9 @@ void write_shards(const fs::path& array, const ArraySpec& spec,
   for (std::int64_t shard = 0; first < length; ++shard) {
     ShardFile file(array, shard, shard_chunks);
     for (; first < length && !file.full(); first += chunk) {
-      const auto some = std::span(values).subspan(
-          static_cast<std::size_t>(first), static_cast<std::size_t>(std::min(chunk, length - first)));
+      const auto some =
+          std::span(values).subspan(static_cast<std::size_t>(first),
+                                    static_cast<std::size_t>(std::min(chunk, length - first)));
       file.append(encoder.encode(std::as_bytes(some), first, one_row));
     }
     file.finish();
@@ -71,7 +72,8 @@ TEST_P(ShardFiles, ChunkByChunkTheyAreTheArray) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Codecs, ShardFiles, ::testing::Values("lz4", "packed_rows", "zstd", "none"));
+INSTANTIATE_TEST_SUITE_P(Codecs, ShardFiles,
+                         ::testing::Values("lz4", "packed_rows", "zstd", "none"));
 
 TEST(ShardFile, ChunksThatWereNotWrittenReadAsZero) {
   const TempFolder folder;

@@ -23,8 +23,10 @@ constexpr std::int32_t n_cols = 80;
 CsrChunk rows_of(Range rows) {
   CsrChunk made = made_rows(rows, n_cols, 0.3, 200);
   for (std::int64_t row = rows.begin; row < rows.end; ++row) {
-    const auto begin = static_cast<std::size_t>(made.indptr[static_cast<std::size_t>(row - rows.begin)]);
-    const auto end = static_cast<std::size_t>(made.indptr[static_cast<std::size_t>(row - rows.begin) + 1]);
+    const auto begin =
+        static_cast<std::size_t>(made.indptr[static_cast<std::size_t>(row - rows.begin)]);
+    const auto end =
+        static_cast<std::size_t>(made.indptr[static_cast<std::size_t>(row - rows.begin) + 1]);
     for (std::size_t k = begin; k < end; ++k) {
       if (row >= 150) made.values[k] *= 300;
       if (row >= 240) made.values[k] += 0.5F;
@@ -45,10 +47,10 @@ class Store {
     (void)create_csr_matrix(*root_, "X", n_rows, n_cols);
   }
   /// Writes rows [first, n_rows), some at a time, after what `done` says; `on_shard` may throw.
-  void write(std::int64_t first, std::int64_t n_rows, std::int64_t at_once,
-             const StoreProgress& done,
-             const std::function<void(const StoreProgress&)>& on_shard,
-             const std::function<void()>& check = [] {}) {
+  void write(
+      std::int64_t first, std::int64_t n_rows, std::int64_t at_once, const StoreProgress& done,
+      const std::function<void(const StoreProgress&)>& on_shard,
+      const std::function<void()>& check = [] {}) {
     root_ = open_zarr(path(), OpenMode::update);
     MatrixWriter writer(*root_, path(), layout_, arena_, done, on_shard);
     EXPECT_EQ(writer.next_row(), done.rows);
@@ -118,7 +120,8 @@ TEST_P(MatrixWriterTest, WhatIsWrittenIsWidenedWhenALargerValueComes) {
     store.expect_rows(n_rows);
     const std::vector<DType> all = {DType::uint8, DType::uint16, DType::float32};
     const std::size_t met = n_rows == 150 ? 1 : n_rows == 200 ? 2 : 3;
-    EXPECT_EQ(types, std::vector<DType>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(met)));
+    EXPECT_EQ(types,
+              std::vector<DType>(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(met)));
     EXPECT_EQ(store.value_dtype(), all[met - 1]);
   }
 }
@@ -181,8 +184,9 @@ TEST_P(MatrixWriterTest, ARunThatEndsWhileItFinishesGoesOn) {
   Store store(GetParam(), 90, 6);
   store.begin(n_rows);
   StoreProgress done;
-  EXPECT_THROW(store.write(0, n_rows, 31, {}, [&](const StoreProgress& now) { done = now; },
-                           [] { throw Interrupted{}; }),
+  EXPECT_THROW(store.write(
+                   0, n_rows, 31, {}, [&](const StoreProgress& now) { done = now; },
+                   [] { throw Interrupted{}; }),
                Interrupted);
   EXPECT_TRUE(fs::exists(store.path() / "X" / "data" / "zarr.json"));
   store.write(std::min(done.rows, n_rows), n_rows, 10, done, nobody);

@@ -88,8 +88,9 @@ TEST(NarrowRows, AtLeastTheTypeAskedFor) {
   EXPECT_EQ(out.index_dtype, DType::int32);
   EXPECT_EQ(out.indices.size(), 12U);
   EXPECT_EQ(read(out), (std::vector<float>{1, 2, 3}));
-  narrow_rows(CsrChunk{.first_row = 0, .n_cols = 3, .indptr = {0, 0, 0}, .indices = {}, .values = {}},
-              DType::uint16, DType::uint8, out);
+  narrow_rows(
+      CsrChunk{.first_row = 0, .n_cols = 3, .indptr = {0, 0, 0}, .indices = {}, .values = {}},
+      DType::uint16, DType::uint8, out);
   EXPECT_EQ(out.n_rows(), 2);
   EXPECT_TRUE(out.values.empty());
 }

@@ -72,8 +72,7 @@ TEST(RowBuckets, EveryRowComesOutAtItsPlace) {
       const Range places = buckets.places(bucket);
       ASSERT_EQ(out.n_rows(), places.size());
       for (std::int64_t place = places.begin; place < places.end; ++place) {
-        const auto row =
-            static_cast<std::int64_t>(shuffle.at(static_cast<std::uint64_t>(place)));
+        const auto row = static_cast<std::int64_t>(shuffle.at(static_cast<std::uint64_t>(place)));
         Row expected = row_of(made_rows({row, row + 1}, n_cols, 0.1, 90), 0);
         if (row >= 350 && row % 350 == 0 && !expected.empty()) expected.front().second = 1000;
         const Row found = row_of(out, static_cast<std::size_t>(place - places.begin));
@@ -88,7 +87,8 @@ TEST(RowBuckets, EveryRowComesOutAtItsPlace) {
 TEST(RowBuckets, BucketsAndTheirBuffersFitTheMemory) {
   constexpr double row_bytes = 14'000;
   for (const std::int64_t memory : {std::int64_t{64} << 20, std::int64_t{8} << 30}) {
-    for (const std::int64_t n_rows : {std::int64_t{1}, std::int64_t{80'000}, std::int64_t{100'000'000}}) {
+    for (const std::int64_t n_rows :
+         {std::int64_t{1}, std::int64_t{80'000}, std::int64_t{100'000'000}}) {
       const std::int64_t rows = RowBuckets::bucket_rows(n_rows, row_bytes, memory);
       ASSERT_GE(rows, 1);
       const std::int64_t count = (n_rows + rows - 1) / rows;
@@ -98,6 +98,9 @@ TEST(RowBuckets, BucketsAndTheirBuffersFitTheMemory) {
   // 1.4 TB in 8 GB: a bucket is a small part of the memory.
   const std::int64_t rows = RowBuckets::bucket_rows(100'000'000, row_bytes, std::int64_t{8} << 30);
   EXPECT_LT(static_cast<double>(rows) * row_bytes, 64e6);
+  // 1.1 GB in 64 MB likewise.
+  const std::int64_t few = RowBuckets::bucket_rows(80'000, row_bytes, std::int64_t{64} << 20);
+  EXPECT_LT(static_cast<double>(few) * row_bytes, 8e6);
 }
 
 TEST(RowBuckets, DamagedBytesAreAnError) {
