@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import warnings
@@ -202,7 +203,9 @@ def test_gene_key_and_layers(tmp_path):
         assert found.n_vars == (40 if layer == "raw.X" else 30)
     succeed("shard", source, "-o", tmp_path / "s.zarr", "--gene-key", "symbol")
     assert list(read(tmp_path / "s.zarr").var_names) == plate.var["symbol"].tolist()
-    fails(cellmill("shard", source, "-o", tmp_path / "no.zarr", "--layer", "nothing"), tmp_path / "no.zarr", 1, "nothing")
+    fails(
+        cellmill("shard", source, "-o", tmp_path / "no.zarr", "--layer", "nothing"), tmp_path / "no.zarr", 1, "nothing"
+    )
 
 
 @pytest.mark.parametrize(
@@ -236,13 +239,24 @@ def test_the_smallest_type_that_holds_the_values(tmp_path, values, dtype, codec)
     np.testing.assert_array_equal(found.astype(np.float64).toarray(), x.astype(np.float64).toarray())
 
 
+@pytest.mark.parametrize("order", ["--no-shuffle", "--shuffle"])
+def test_counts_that_float32_rounds_are_told(tmp_path, order):
+    """Values are read as float32, as in scanpy: from 2^24 on not every whole number is one."""
+    for dtype, told in [(np.int32, 1), (np.float32, 0), (np.int64, 1)]:
+        x = sp.csr_matrix(np.array([[1, 2**24 + 1], [2**25, 3]], dtype=dtype))
+        write(ad.AnnData(x), tmp_path / "plate.h5ad")
+        outcome = succeed("shard", tmp_path / "plate.h5ad", "-o", tmp_path / "t.zarr", order, "--overwrite")
+        assert outcome.stderr.count("2^24") == told
+        assert read(tmp_path / "t.zarr").X.max() == 2**25
+
+
 def test_many_genes_need_wide_columns(tmp_path):
     for genes, dtype in [(65_536, np.uint16), (65_537, np.int32)]:
         x = sp.csr_matrix((np.ones(3, np.float32), ([0, 1, 2], [0, genes - 1, 7])), shape=(4, genes))
         write(ad.AnnData(x), tmp_path / "plate.h5ad")
         succeed("shard", tmp_path / "plate.h5ad", "-o", tmp_path / "t.zarr", "--overwrite")
         assert zarr.open_group(tmp_path / "t.zarr", mode="r")["X/indices"].dtype == dtype
-        assert (read(tmp_path / "t.zarr").X != x).nnz == 0
+        assert (x != read(tmp_path / "t.zarr").X).nnz == 0
 
 
 @pytest.mark.parametrize("codec", ["portable", "fast"])
@@ -315,7 +329,7 @@ def test_damaged_input_leaves_nothing(tmp_path):
 
 
 def test_existing_output(three, tmp_path):
-    folder, plates = three
+    folder, _plates = three
     store = tmp_path / "train.zarr"
     succeed("shard", folder / "plate1.h5ad", "-o", store)
     assert cellmill("shard", folder, "-o", store).status == 1
@@ -402,6 +416,27 @@ def test_a_damaged_shard_is_not_gone_on_with(simulated, tmp_path):
     assert succeed("validate", store).stdout.strip().endswith("no fault")
 
 
+def test_a_full_disk_is_gone_on_from(simulated, tmp_path):
+    """In a mount namespace of its own, the output's folder is a disk of 2 MB, which then grows."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    command = ["unshare", "--mount", *([] if os.geteuid() == 0 else ["--map-root-user"])]
+    mount = f"mount -t tmpfs -o size=2m tmpfs {disk}"
+    if subprocess.run([*command, "bash", "-c", mount], capture_output=True, check=False).returncode != 0:
+        pytest.skip("this machine lets no one mount a small disk")
+    shard = f"{PROGRAM} shard {' '.join(map(str, simulated))} -o {disk}/t.zarr --shard-rows 256"
+    script = f"{mount} && {{ {shard}; echo status $?; mount -o remount,size=30m {disk}; "
+    script += f"{shard} --resume --json && {PROGRAM} validate {disk}/t.zarr; }}"
+    done = subprocess.run([*command, "bash", "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "status 1\n" in done.stdout
+    assert "space" in done.stderr
+    assert "--resume goes on" in done.stderr
+    resumed = json.loads(done.stdout.splitlines()[1])
+    assert 0 < resumed["resumed_cells"] < resumed["cells"]
+    assert "no fault" in done.stdout
+
+
 def test_nothing_to_resume_starts_from_the_beginning(three, tmp_path):
     folder, plates = three
     succeed("shard", folder, "-o", tmp_path / "t.zarr", "--resume")
@@ -446,7 +481,7 @@ def test_store_of_a_store(three, tmp_path):
 def test_annbatch_loads_the_store(three, tmp_path):
     """annbatch's loader takes any CSR on sharded Zarr: rows come with the values and labels that they have here."""
     annbatch = pytest.importorskip("annbatch")
-    folder, plates = three
+    folder, _plates = three
     store = tmp_path / "train.zarr"
     succeed("shard", folder, "-o", store, "--shuffle", *SMALL)
     whole = read(store)

@@ -1,11 +1,14 @@
 #include "train/shard_pass.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <atomic>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "cellmill/core/error.hpp"
+#include "cellmill/core/log.hpp"
 #include "cellmill/core/progress.hpp"
 #include "cellmill/stream/chunk_pool.hpp"
 #include "cellmill/stream/pool.hpp"
@@ -59,6 +62,29 @@ class Progress {
   ProgressLine line_;
   std::int64_t cells_ = 0;
   std::int64_t bytes_ = 0;
+};
+
+/// Tells, once a source, of counts that float32 rounded when they were read.
+class RoundedCounts {
+ public:
+  explicit RoundedCounts(const ShardRows& rows)
+      : rows_(rows), told_(static_cast<std::size_t>(rows.data().n_sources())) {}
+
+  void look_at(std::int64_t segment, const CsrChunk& chunk) {
+    const std::int32_t source = rows_.segment(segment).source;
+    const MatrixSource& matrix = rows_.matrix(source);
+    if (matrix.dtype() == DType::float32 || dtype_size(matrix.dtype()) < sizeof(float)) return;
+    constexpr float all_whole_numbers_below = 16777216.0F;  // 2^24
+    const bool rounded = std::any_of(chunk.values.begin(), chunk.values.end(),
+                                     [](float value) { return value >= all_whole_numbers_below; });
+    if (!rounded || told_[static_cast<std::size_t>(source)].exchange(true)) return;
+    log_warning(
+        fmt::format("{}: counts from 2^24 on are rounded to float32's 24 bits", matrix.location()));
+  }
+
+ private:
+  const ShardRows& rows_;
+  std::vector<std::atomic<bool>> told_;
 };
 
 DType index_dtype(const ShardRows& rows) { return index_dtype_for(rows.n_genes()); }
@@ -132,11 +158,13 @@ void write_in_order(const ShardPassContext& context, MatrixWriter& writer) {
   const std::int64_t first = rows.segment_of(writer.next_row());
   ChunkPool pool;
   Pool<NarrowRows> narrow;
+  RoundedCounts rounded(rows);
   Progress progress("shard", rows.n_cells() - rows.kept(first).begin);
   Pass pass =
-      segment_pass(context, first, pool, [&](std::int64_t, const CsrChunk& chunk, Item& item) {
+      segment_pass(context, first, pool, [&](std::int64_t at, const CsrChunk& chunk, Item& item) {
         item.narrow.emplace(narrow.borrow());
         narrow_rows(chunk, index_dtype(rows), writer.value_dtype(), **item.narrow);
+        rounded.look_at(at, chunk);
       });
   pass.deliver = [&](std::int64_t i, Fetched& fetched) {
     const auto& item = static_cast<const Item&>(fetched);
@@ -151,9 +179,11 @@ void deal_rows(const ShardPassContext& context, const KeyedPermutation& shuffle,
                RowBuckets& buckets) {
   const ShardRows& rows = context.rows;
   ChunkPool pool;
+  RoundedCounts rounded(rows);
   Progress progress("shuffle", rows.n_cells());
   Pass pass =
       segment_pass(context, 0, pool, [&](std::int64_t at, const CsrChunk& chunk, Item& item) {
+        rounded.look_at(at, chunk);
         std::vector<std::int64_t> places;
         for (std::int64_t cell = rows.kept(at).begin; cell < rows.kept(at).end; ++cell) {
           places.push_back(
