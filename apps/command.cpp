@@ -17,6 +17,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   commands.push_back(make_validate_command());
   commands.push_back(make_bench_command());
   commands.push_back(make_run_command());
+  commands.push_back(make_shard_command());
   return commands;
 }
 
@@ -53,6 +54,12 @@ std::int64_t parse_whole(const std::string& text, std::int64_t least, std::int64
   }
   if (value > most) throw usage_error(fmt::format("'{}' is too large; at most {}", text, most));
   return value;
+}
+
+GeneJoin parse_join(const std::string& name) {
+  if (name == "inner") return GeneJoin::inner;
+  if (name == "outer") return GeneJoin::outer;
+  throw usage_error(fmt::format("'{}' is no way to join; expected inner or outer", name));
 }
 
 double parse_positive(const std::string& text) {

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "cellmill/anndata/gene_join.hpp"
 #include "cellmill/comm/communicator.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
@@ -63,6 +64,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> make_convert_command();
 [[nodiscard]] std::unique_ptr<Command> make_info_command();
 [[nodiscard]] std::unique_ptr<Command> make_run_command();
+[[nodiscard]] std::unique_ptr<Command> make_shard_command();
 [[nodiscard]] std::unique_ptr<Command> make_simulate_command();
 [[nodiscard]] std::unique_ptr<Command> make_validate_command();
 
@@ -85,6 +87,8 @@ CLI::Option* add_parsed(CLI::App& app, const std::string& names, T& value, Parse
 /// A whole number. \throws Error(usage) for anything else, and outside [least, most]
 [[nodiscard]] std::int64_t parse_whole(const std::string& text, std::int64_t least,
                                        std::int64_t most);
+/// inner or outer. \throws Error(usage) for anything else
+[[nodiscard]] GeneJoin parse_join(const std::string& name);
 /// A finite number above 0. \throws Error(usage) for anything else
 [[nodiscard]] double parse_positive(const std::string& text);
 

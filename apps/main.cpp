@@ -49,6 +49,7 @@ const char* kind_name(Error::Kind kind) {
     case Error::Kind::comm:
       return "comm";
     case Error::Kind::stopped:
+    case Error::Kind::resumable:
       return "stopped";
   }
   return "other";
@@ -68,7 +69,9 @@ std::string program_help(const std::vector<std::unique_ptr<Command>>& commands) 
          "  cellmill simulate plates\n"
          "  cellmill info plates/plate1.h5ad\n"
          "  mpirun -n 2 --bind-to none cellmill run plates -o pca.zarr\n\n"
-         "Exit status: 0 done, 1 failed or stopped, 2 wrong usage or launch\n";
+         "Exit status: 0 done, 1 failed or stopped, 2 wrong usage or launch, 75 stopped with "
+         "something "
+         "to resume from\n";
 }
 
 /// This process's number among the launcher's tasks: known before, and without, MPI.
@@ -159,11 +162,8 @@ int reported(const CLI::App& app, const World& world, Output output, Body&& body
   } catch (const CLI::ParseError& error) {
     return report(usage_failure(error, app), world.comm.get(), output);
   } catch (const Error& error) {
-    // 75 promises something to resume from; nothing writes checkpoints yet.
-    const bool stopped = error.kind() == Error::Kind::stopped;
-    return report(
-        {error.what(), stopped ? EXIT_FAILURE : exit_status(error.kind()), kind_name(error.kind())},
-        world.comm.get(), output);
+    return report({error.what(), exit_status(error.kind()), kind_name(error.kind())},
+                  world.comm.get(), output);
   } catch (const std::bad_alloc&) {
     return report({"out of memory; lower --memory or --threads", 1}, world.comm.get(), output);
   } catch (const std::exception& error) {

@@ -14,12 +14,6 @@
 namespace cellmill {
 namespace {
 
-GeneJoin parse_join(const std::string& name) {
-  if (name == "inner") return GeneJoin::inner;
-  if (name == "outer") return GeneJoin::outer;
-  throw usage_error(fmt::format("'{}' is no way to join; expected inner or outer", name));
-}
-
 WriteX parse_write_x(const std::string& name) {
   if (name == "none") return WriteX::none;
   if (name == "counts") return WriteX::counts;

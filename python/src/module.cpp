@@ -30,6 +30,7 @@ const char* kind_name(Error::Kind kind) {
     case Error::Kind::comm:
       return "comm";
     case Error::Kind::stopped:
+    case Error::Kind::resumable:
       return "stopped";
   }
   return "input";

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "anndata/cached_vector.hpp"
-#include "cellmill/anndata/csr_rows.hpp"
 #include "anndata/sparse_arrays.hpp"
+#include "cellmill/anndata/csr_rows.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 
@@ -137,18 +137,26 @@ class CsrMatrix final : public MatrixSource {
     for (const EncodedChunk& chunk : fetched.values.chunks) data_->packed_rows()->verify(chunk);
   }
 
-  void decode_row(const FetchedRows& fetched, std::int64_t row, std::span<std::int32_t> indices,
-                  std::span<float> values) const override {
-    const auto at = static_cast<std::size_t>(row - fetched.rows.begin);
-    const Range elements{fetched.indptr[at], fetched.indptr[at + 1]};
-    decode_elements(*indices_, fetched.indices, elements, indices);
-    decode_elements(*data_, fetched.values, elements, values);
-    // Packed columns rise: the last one is the largest.
-    if (elements.empty()) return;
-    const std::int32_t last = indices[static_cast<std::size_t>(elements.size()) - 1];
-    if (indices[0] < 0 || last >= shape_.cols) {
-      throw input_error(fmt::format("{}: row {}: column {} found, expected 0 to {}",
-                                    indices_->info().location, grouped(row), last,
+  void decode_rows(std::span<const PackedRow> rows, std::span<std::int32_t> indices,
+                   std::span<float> values, Landing landing) const override {
+    thread_local std::vector<PackedPart> parts;
+    parts.clear();
+    for (const PackedRow& row : rows) add_parts(*indices_, row, row.fetched->indices, parts);
+    indices_->packed_rows()->decode(parts, indices, landing);
+    parts.clear();
+    for (const PackedRow& row : rows) add_parts(*data_, row, row.fetched->values, parts);
+    data_->packed_rows()->decode(parts, values, landing);
+    // Packed columns rise: the last one of a row is its largest.
+    std::size_t end = 0;
+    for (const PackedRow& row : rows) {
+      const Range elements = elements_of(row);
+      if (elements.empty()) continue;
+      const std::int32_t first = indices[end];
+      end += static_cast<std::size_t>(elements.size());
+      const std::int32_t last = indices[end - 1];
+      if (first >= 0 && last < shape_.cols) continue;
+      throw input_error(fmt::format("{}: row {}: columns {} to {} found, expected 0 to {}",
+                                    indices_->info().location, grouped(row.row), first, last,
                                     shape_.cols - 1));
     }
   }
@@ -190,20 +198,21 @@ class CsrMatrix final : public MatrixSource {
     }
   }
 
-  /// Elements of the array from its packed rows: the pieces of one row, chunk by chunk. Each may
-  /// overwrite what follows it, which is decoded next.
-  template <class T>
-  static void decode_elements(const Array& array, const FetchedRange& fetched, Range elements,
-                              std::span<T> out) {
+  [[nodiscard]] static Range elements_of(const PackedRow& row) {
+    const auto at = static_cast<std::size_t>(row.row - row.fetched->rows.begin);
+    return {row.fetched->indptr[at], row.fetched->indptr[at + 1]};
+  }
+
+  /// The pieces of one row, chunk by chunk.
+  static void add_parts(const Array& array, const PackedRow& row, const FetchedRange& fetched,
+                        std::vector<PackedPart>& parts) {
     const std::int64_t length = array.info().chunk_shape[0];
+    const Range elements = elements_of(row);
     for (std::int64_t at = elements.begin; at < elements.end;) {
       const std::int64_t chunk = at / length;
       const std::int64_t end = std::min(elements.end, (chunk + 1) * length);
       const auto place = static_cast<std::size_t>(chunk - fetched.chunks.front().chunk);
-      array.packed_rows()->decode(
-          fetched.chunks[place], {at - chunk * length, end - chunk * length},
-          out.subspan(static_cast<std::size_t>(at - elements.begin),
-                      static_cast<std::size_t>(end - at + PackedRows::slack)));
+      parts.push_back({&fetched.chunks[place], {at - chunk * length, end - chunk * length}});
       at = end;
     }
   }

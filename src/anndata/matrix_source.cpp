@@ -28,9 +28,9 @@ void MatrixSource::visit_rows(const FetchedRows& fetched,
   }
 }
 
-void MatrixSource::decode_row(const FetchedRows& /*fetched*/, std::int64_t /*row*/,
-                              std::span<std::int32_t> /*indices*/,
-                              std::span<float> /*values*/) const {
+void MatrixSource::decode_rows(std::span<const PackedRow> /*rows*/,
+                               std::span<std::int32_t> /*indices*/, std::span<float> /*values*/,
+                               Landing /*landing*/) const {
   throw std::logic_error(location() + ": its rows are not packed one by one");
 }
 

@@ -11,7 +11,7 @@ int exit_status(Error::Kind kind) {
   switch (kind) {
     case Error::Kind::usage:
       return 2;
-    case Error::Kind::stopped:
+    case Error::Kind::resumable:
       return 75;
     default:
       return 1;

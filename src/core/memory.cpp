@@ -155,6 +155,20 @@ std::int64_t available_memory() {
   return memory;
 }
 
+std::int64_t buffer_limit(std::int64_t memory, int processes) {
+  // Heap that no reservation accounts for: allocator slack, thread stacks, library state.
+  constexpr std::int64_t unaccounted = std::int64_t{24} << 20;
+  if (memory <= 0) memory = available_memory() / 10 * 7 / std::max(1, processes);
+  const std::int64_t limit = memory - current_rss() - unaccounted;
+  if (limit < (std::int64_t{16} << 20)) {
+    throw input_error(
+        fmt::format("--memory {}: {} are taken before any data is read; at least {} are needed",
+                    human_bytes(memory), human_bytes(current_rss() + unaccounted),
+                    human_bytes(current_rss() + unaccounted + (std::int64_t{64} << 20))));
+  }
+  return limit;
+}
+
 void keep_small_buffers() {
   constexpr int megabyte = 1 << 20;
   mallopt(M_MMAP_THRESHOLD, megabyte);

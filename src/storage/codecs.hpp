@@ -55,8 +55,10 @@ void blosc_decode_part(std::span<const std::byte> in, std::size_t whole, std::si
 [[nodiscard]] std::size_t blosc_decoded_size(std::span<const std::byte> in);
 [[nodiscard]] Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most);
 /// \param codec `lz4`, `lz4hc`, `zstd`, `zlib`, `blosclz`, `snappy`
+/// \param block_bytes that are compressed together; 0: blosc's own choice
 [[nodiscard]] Bytes blosc_encode(std::span<const std::byte> in, std::size_t type_size,
-                                 const std::string& codec, int level, BloscShuffle shuffle);
+                                 const std::string& codec, int level, BloscShuffle shuffle,
+                                 std::size_t block_bytes = 0);
 
 /// A bare LZ4 block (no length in front).
 void lz4_block_decode(std::span<const std::byte> in, std::span<std::byte> out);

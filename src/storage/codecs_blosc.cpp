@@ -193,7 +193,7 @@ Bytes blosc_decode_unsized(std::span<const std::byte> in, std::size_t most) {
 }
 
 Bytes blosc_encode(std::span<const std::byte> in, std::size_t type_size, const std::string& codec,
-                   int level, BloscShuffle shuffle) {
+                   int level, BloscShuffle shuffle, std::size_t block_bytes) {
   if (in.size() > BLOSC_MAX_BUFFERSIZE) {
     throw input_error(
         fmt::format("blosc takes chunks of at most {} bytes, not {}: choose smaller chunks",
@@ -204,7 +204,7 @@ Bytes blosc_encode(std::span<const std::byte> in, std::size_t type_size, const s
                    : shuffle == BloscShuffle::byte ? BLOSC_SHUFFLE
                                                    : BLOSC_BITSHUFFLE;
   const int size = blosc_compress_ctx(level, mode, type_size, in.size(), in.data(), out.data(),
-                                      out.size(), codec.c_str(), 0, 1);
+                                      out.size(), codec.c_str(), block_bytes, 1);
   if (size <= 0) throw io_error(fmt::format("blosc can't compress with '{}'", codec));
   out.resize(static_cast<std::size_t>(size));
   return out;

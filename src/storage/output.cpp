@@ -59,7 +59,7 @@ fs::path partial_path(const fs::path& final_path) {
   return plain.parent_path() / fmt::format(".{}.partial", plain.filename().string());
 }
 
-AtomicOutput::AtomicOutput(fs::path final_path, IfExists if_exists)
+AtomicOutput::AtomicOutput(fs::path final_path, IfExists if_exists, Leftover leftover)
     : final_(without_slash(final_path)), partial_(partial_path(final_path)) {
   if (if_exists == IfExists::refuse && is_there(final_)) {
     throw input_error(final_.string() + " exists already; pass --overwrite to replace it");
@@ -71,13 +71,14 @@ AtomicOutput::AtomicOutput(fs::path final_path, IfExists if_exists)
   if (::access(folder.c_str(), W_OK | X_OK) != 0) {
     fail(folder, "write in this folder", last_error());
   }
+  if (leftover == Leftover::keep) return;
   std::error_code error;
   fs::remove_all(partial_, error);
   if (error) fail(partial_, "remove what an earlier run left", error);
 }
 
 AtomicOutput::~AtomicOutput() {
-  if (committed_) return;
+  if (kept_) return;
   std::error_code ignored;  // destructors don't throw; the name says that it is partial
   fs::remove_all(partial_, ignored);
 }
@@ -106,7 +107,7 @@ void AtomicOutput::commit() {
     }
     fs::remove_all(old, error);
   }
-  committed_ = true;
+  kept_ = true;
   sync_name(final_);
 }
 

@@ -189,7 +189,8 @@ Bytes encode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte>
         next = zstd_encode(in, codec.level);
         break;
       case Kind::blosc:
-        next = blosc_encode(in, codec.element_size, codec.inner, codec.level, codec.blosc_shuffle);
+        next = blosc_encode(in, codec.element_size, codec.inner, codec.level, codec.blosc_shuffle,
+                            codec.block_bytes);
         break;
       case Kind::shuffle:
         next.resize(in.size());

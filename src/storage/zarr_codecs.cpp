@@ -103,7 +103,7 @@ nlohmann::json byte_codec_json(const ByteCodec& codec, StoreFormat format) {
     case Kind::blosc: {
       static constexpr std::array<const char*, 3> shuffles = {"noshuffle", "shuffle", "bitshuffle"};
       const auto shuffle = static_cast<std::size_t>(codec.blosc_shuffle);
-      options = {{"cname", codec.inner}, {"clevel", codec.level}, {"blocksize", 0}};
+      options = {{"cname", codec.inner}, {"clevel", codec.level}, {"blocksize", codec.block_bytes}};
       if (v3) {
         options["typesize"] = codec.element_size;
         options["shuffle"] = shuffles[shuffle];
@@ -140,30 +140,31 @@ nlohmann::json byte_codec_json(const ByteCodec& codec, StoreFormat format) {
   return named;
 }
 
-std::vector<ByteCodec> spec_codecs(const std::string& name, int level, std::size_t element_size) {
-  if (name == "none") return {};
-  ByteCodec codec;
-  codec.element_size = element_size;
-  if (name == "packed_rows") {  // small as they are; a checksum goes with them
-    codec.kind = Kind::crc32c;
-    return {codec};
+std::vector<ByteCodec> spec_codecs(const ArraySpec& spec, std::size_t element_size) {
+  std::vector<ByteCodec> codecs;
+  const bool packed = spec.codec == "packed_rows";  // small as they are; a checksum goes with them
+  if (spec.codec != "none" && !packed) {
+    ByteCodec& codec = codecs.emplace_back();
+    codec.element_size = element_size;
+    if (spec.codec == "gzip") {
+      codec.kind = Kind::gzip;
+      codec.level = spec.level < 0 ? 4 : spec.level;
+    } else if (spec.codec == "zstd") {
+      codec.kind = Kind::zstd;
+      codec.level = spec.level < 0 ? 3 : spec.level;
+    } else if (spec.codec == "lz4") {
+      codec.kind = Kind::blosc;
+      codec.inner = "lz4";
+      codec.level = spec.level < 0 ? 5 : spec.level;
+      codec.blosc_shuffle = element_size > 1 ? BloscShuffle::byte : BloscShuffle::none;
+      codec.block_bytes = static_cast<std::size_t>(spec.block_bytes);
+    } else {
+      throw input_error(fmt::format(
+          "codec '{}' is unknown; expected none, gzip, zstd, lz4 or packed_rows", spec.codec));
+    }
   }
-  if (name == "gzip") {
-    codec.kind = Kind::gzip;
-    codec.level = level < 0 ? 4 : level;
-  } else if (name == "zstd") {
-    codec.kind = Kind::zstd;
-    codec.level = level < 0 ? 3 : level;
-  } else if (name == "lz4") {
-    codec.kind = Kind::blosc;
-    codec.inner = "lz4";
-    codec.level = level < 0 ? 5 : level;
-    codec.blosc_shuffle = element_size > 1 ? BloscShuffle::byte : BloscShuffle::none;
-  } else {
-    throw input_error(
-        fmt::format("codec '{}' is unknown; expected none, gzip, zstd, lz4 or packed_rows", name));
-  }
-  return {codec};
+  if (spec.checksums || packed) codecs.emplace_back().kind = Kind::crc32c;
+  return codecs;
 }
 
 std::string describe(std::span<const ByteCodec> codecs) {

@@ -20,6 +20,7 @@ struct ByteCodec {
   std::string inner;  ///< blosc's own codec
   BloscShuffle blosc_shuffle = BloscShuffle::none;
   std::size_t element_size = 1;  ///< blosc, shuffle
+  std::size_t block_bytes = 0;   ///< blosc, when it encodes; 0: its own choice
   bool checksum_first = false;   ///< it stands in front of the bytes; numcodecs' own ones
 };
 
@@ -35,9 +36,8 @@ constexpr std::size_t checksum_size = 4;
 /// \throws Error(input) naming a codec that isn't supported
 [[nodiscard]] ByteCodec parse_byte_codec(const nlohmann::json& codec, std::size_t element_size);
 [[nodiscard]] nlohmann::json byte_codec_json(const ByteCodec& codec, StoreFormat format);
-/// The codec that ArraySpec's `codec` and `level` mean, or none.
-[[nodiscard]] std::vector<ByteCodec> spec_codecs(const std::string& name, int level,
-                                                 std::size_t element_size);
+/// The codecs that an ArraySpec means, perhaps none.
+[[nodiscard]] std::vector<ByteCodec> spec_codecs(const ArraySpec& spec, std::size_t element_size);
 /// `zstd(3)`, `blosc(lz4)`, `none` …
 [[nodiscard]] std::string describe(std::span<const ByteCodec> codecs);
 

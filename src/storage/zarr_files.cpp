@@ -97,22 +97,35 @@ std::int64_t file_bytes(const fs::path& path) {
   return status.st_size;
 }
 
-void write_file(const fs::path& path, std::span<const std::byte> bytes) {
-  const int descriptor = open_to_write(path);
-  if (descriptor < 0) fail_to_write(path, bytes.size(), errno);
-  int error = 0;
+OutputFile::OutputFile(fs::path path) : path_(std::move(path)), descriptor_(open_to_write(path_)) {
+  if (descriptor_ < 0) fail(path_, "make the file", errno);
+}
+
+OutputFile::~OutputFile() {
+  if (descriptor_ >= 0) ::close(descriptor_);
+}
+
+void OutputFile::append(std::span<const std::byte> bytes) {
   std::size_t done = 0;
-  while (done < bytes.size() && error == 0) {
-    const ssize_t wrote = ::write(descriptor, bytes.data() + done, bytes.size() - done);
+  while (done < bytes.size()) {
+    const ssize_t wrote = ::write(descriptor_, bytes.data() + done, bytes.size() - done);
     if (wrote >= 0) {
       done += static_cast<std::size_t>(wrote);
     } else if (errno != EINTR) {
-      error = errno;
+      fail_to_write(path_, bytes.size(), errno);
     }
   }
-  // Network file systems report a full disk only here.
-  if (::close(descriptor) != 0 && error == 0) error = errno;
-  if (error != 0) fail_to_write(path, bytes.size(), error);
+}
+
+void OutputFile::close() {
+  const int descriptor = std::exchange(descriptor_, -1);
+  if (::close(descriptor) != 0) fail(path_, "close the file", errno);
+}
+
+void write_file(const fs::path& path, std::span<const std::byte> bytes) {
+  OutputFile file(path);
+  file.append(bytes);
+  file.close();
 }
 
 }  // namespace cellmill

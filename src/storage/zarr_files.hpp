@@ -30,14 +30,32 @@ class InputFile final : public ByteSource {
   std::int64_t size_ = 0;
 };
 
+/// A file that is written from front to back.
+class OutputFile {
+ public:
+  /// Makes or replaces the file, and the folders above it where they lack. \throws Error(io)
+  explicit OutputFile(std::filesystem::path path);
+  OutputFile(const OutputFile&) = delete;
+  OutputFile& operator=(const OutputFile&) = delete;
+  ~OutputFile();
+
+  /// \throws Error(io) naming the path and the bytes wanted, e.g. when the disk is full
+  void append(std::span<const std::byte> bytes);
+  /// Network file systems report a full disk only here. \throws Error(io)
+  void close();
+
+ private:
+  std::filesystem::path path_;
+  int descriptor_;
+};
+
 /// All bytes of a file, into a buffer that is used again; false if there is no such file.
 /// \throws Error(input) for more than `most`
 [[nodiscard]] bool read_file(const std::filesystem::path& path, std::int64_t most, Bytes& out);
 /// 0 if there is no such file.
 [[nodiscard]] std::int64_t file_bytes(const std::filesystem::path& path);
 
-/// Makes or replaces a file, and the folders above it where they lack. \throws Error(io) naming the
-/// path and the bytes wanted, e.g. when the disk is full
+/// An OutputFile with these bytes.
 void write_file(const std::filesystem::path& path, std::span<const std::byte> bytes);
 
 }  // namespace cellmill

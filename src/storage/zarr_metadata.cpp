@@ -169,8 +169,10 @@ ZarrMetadata spec_metadata(const ArraySpec& spec, StoreFormat format) {
   parse_fill(nullptr, metadata);
   metadata.packed_rows = spec.codec == "packed_rows";
   check_packed(metadata);
-  metadata.codecs =
-      spec_codecs(spec.codec, spec.level, std::max<std::size_t>(metadata.element.size, 1));
+  if (spec.checksums && format != StoreFormat::zarr3) {
+    throw input_error("checksums of chunks need Zarr v3");
+  }
+  metadata.codecs = spec_codecs(spec, std::max<std::size_t>(metadata.element.size, 1));
   metadata.key_prefix = format == StoreFormat::zarr3;
   metadata.separator = format == StoreFormat::zarr3 ? '/' : '.';
   check_shapes(metadata);

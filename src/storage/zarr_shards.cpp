@@ -153,18 +153,32 @@ std::vector<Range> parse_shard_index(std::span<const std::byte> index, std::int6
   return ranges;
 }
 
-Bytes assemble_shard(std::span<const std::optional<Bytes>> chunks) {
-  std::size_t total = chunks.size() * 16 + 4;
-  for (const auto& chunk : chunks) total += chunk ? chunk->size() : 0;
-  Bytes shard;
-  shard.reserve(total);
+Bytes make_shard_index(std::span<const Range> chunks) {
   Bytes index;
-  for (const auto& chunk : chunks) {
-    append_little(index, chunk ? shard.size() : not_written, 8);
-    append_little(index, chunk ? chunk->size() : not_written, 8);
-    if (chunk) shard.insert(shard.end(), chunk->begin(), chunk->end());
+  index.reserve(chunks.size() * entry_bytes + 4);
+  for (const Range& chunk : chunks) {
+    const bool written = !chunk.empty();
+    append_little(index, written ? static_cast<std::uint64_t>(chunk.begin) : not_written, 8);
+    append_little(index, written ? static_cast<std::uint64_t>(chunk.size()) : not_written, 8);
   }
   append_little(index, crc32c(index), 4);
+  return index;
+}
+
+Bytes assemble_shard(std::span<const std::optional<Bytes>> chunks) {
+  std::vector<Range> ranges;
+  std::int64_t at = 0;
+  for (const auto& chunk : chunks) {
+    const auto size = chunk ? static_cast<std::int64_t>(chunk->size()) : 0;
+    ranges.push_back({at, at + size});
+    at += size;
+  }
+  const Bytes index = make_shard_index(ranges);
+  Bytes shard;
+  shard.reserve(static_cast<std::size_t>(at) + index.size());
+  for (const auto& chunk : chunks) {
+    if (chunk) shard.insert(shard.end(), chunk->begin(), chunk->end());
+  }
   shard.insert(shard.end(), index.begin(), index.end());
   return shard;
 }

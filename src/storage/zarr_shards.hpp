@@ -65,6 +65,9 @@ class ShardReader {
                                                    std::int64_t count, const ZarrMetadata& metadata,
                                                    std::int64_t shard_bytes);
 
+/// The index of a shard whose inner chunks lie there (empty: not written), with its checksum.
+[[nodiscard]] Bytes make_shard_index(std::span<const Range> chunks);
+
 /// A whole shard file from its inner chunks (nothing: not written) in row-major order; the index,
 /// with its checksum, at the end.
 [[nodiscard]] Bytes assemble_shard(std::span<const std::optional<Bytes>> chunks);

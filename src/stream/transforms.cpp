@@ -1,9 +1,65 @@
 #include "cellmill/stream/transforms.hpp"
 
 #include <algorithm>
+#include <bit>
+#include <span>
 #include <utility>
+#include <vector>
 
 namespace cellmill {
+
+namespace {
+
+void sort_by_comparing(std::span<std::int32_t> columns, std::span<float> values) {
+  thread_local std::vector<std::pair<std::int32_t, float>> entries;
+  entries.clear();
+  for (std::size_t k = 0; k < columns.size(); ++k) entries.emplace_back(columns[k], values[k]);
+  std::stable_sort(entries.begin(), entries.end(),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    columns[k] = entries[k].first;
+    values[k] = entries[k].second;
+  }
+}
+
+/// Sorts a row by marking its columns in a bit map and walking over that: several times as quick as
+/// comparing where a row has more than a few entries. \returns false, nothing done, where it has
+/// too few for that, or columns that repeat
+bool sort_by_bits(std::span<std::int32_t> columns, std::span<float> values, std::int32_t n_cols) {
+  constexpr std::size_t columns_an_entry = 4096;
+  const auto all = static_cast<std::size_t>(n_cols);
+  if (all > columns.size() * columns_an_entry) return false;
+  thread_local std::vector<std::uint64_t> marks;  // all zero between calls
+  thread_local std::vector<float> value_of;
+  if (value_of.size() < all) value_of.resize(all);
+  if (marks.size() < all / 64 + 1) marks.resize(all / 64 + 1);
+
+  std::size_t first = marks.size();
+  std::size_t last = 0;
+  std::size_t marked = 0;
+  for (; marked < columns.size(); ++marked) {
+    const auto column = static_cast<std::size_t>(columns[marked]);
+    const std::uint64_t bit = std::uint64_t{1} << (column % 64);
+    if ((marks[column / 64] & bit) != 0) break;
+    marks[column / 64] |= bit;
+    value_of[column] = values[marked];
+    first = std::min(first, column / 64);
+    last = std::max(last, column / 64);
+  }
+  const bool repeats = marked < columns.size();
+  std::size_t k = 0;
+  for (std::size_t word = first; word <= last; ++word) {
+    for (std::uint64_t bits = std::exchange(marks[word], 0); bits != 0 && !repeats;
+         bits &= bits - 1) {
+      const std::size_t column = word * 64 + static_cast<std::size_t>(std::countr_zero(bits));
+      columns[k] = static_cast<std::int32_t>(column);
+      values[k++] = value_of[column];
+    }
+  }
+  return !repeats;
+}
+
+}  // namespace
 
 void select_rows(CsrChunk& chunk, const std::vector<bool>& keep) {
   std::int64_t kept_rows = 0;
@@ -51,23 +107,13 @@ void select_columns(CsrChunk& chunk, std::span<const std::int32_t> slot, std::in
 }
 
 void sort_rows(CsrChunk& chunk) {
-  std::vector<std::pair<std::int32_t, float>> entries;
   for (std::int64_t row = 0; row < chunk.n_rows(); ++row) {
     const auto begin = static_cast<std::size_t>(chunk.indptr[static_cast<std::size_t>(row)]);
     const auto end = static_cast<std::size_t>(chunk.indptr[static_cast<std::size_t>(row) + 1]);
-    const auto first = chunk.indices.begin();
-    if (std::is_sorted(first + static_cast<std::ptrdiff_t>(begin),
-                       first + static_cast<std::ptrdiff_t>(end)))
-      continue;
-    entries.clear();
-    for (std::size_t k = begin; k < end; ++k)
-      entries.emplace_back(chunk.indices[k], chunk.values[k]);
-    std::sort(entries.begin(), entries.end(),
-              [](const auto& a, const auto& b) { return a.first < b.first; });
-    for (std::size_t k = begin; k < end; ++k) {
-      chunk.indices[k] = entries[k - begin].first;
-      chunk.values[k] = entries[k - begin].second;
-    }
+    const auto columns = std::span(chunk.indices).subspan(begin, end - begin);
+    if (std::is_sorted(columns.begin(), columns.end())) continue;
+    const auto values = std::span(chunk.values).subspan(begin, end - begin);
+    if (!sort_by_bits(columns, values, chunk.n_cols)) sort_by_comparing(columns, values);
   }
 }
 

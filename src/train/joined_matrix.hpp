@@ -10,6 +10,7 @@
 #include "cellmill/train/dataset.hpp"
 #include "cellmill/train/loader.hpp"
 #include "train/row_offsets.hpp"
+#include "train/source_matrix.hpp"
 
 namespace cellmill {
 
@@ -50,16 +51,11 @@ class JoinedMatrix {
 
  private:
   struct Source {
-    std::unique_ptr<MatrixSource> opened;  ///< where it isn't the data's own X
-    const MatrixSource* matrix = nullptr;
+    SourceMatrix matrix;
     std::unique_ptr<RowOffsets> offsets;
     std::vector<std::int32_t> slots;
     bool shuffles = false;
   };
-  void choose_genes(const JoinedGenes& joined, const ReadOptions& options, const Dataset& data);
-  void look_up(const JoinedGenes& joined, const std::vector<std::string>& wanted,
-               const Dataset& data);
-
   std::vector<Source> sources_;
   std::vector<std::string> genes_;
   bool packed_ = true;

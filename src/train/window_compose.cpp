@@ -177,37 +177,63 @@ void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::siz
   const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
   make_offsets(work, wanted, m, out);  // as stored: upper bounds where genes are chosen
   const auto rows = static_cast<std::int64_t>(out.indptr.size()) - 1;
+  const auto place_of = [&](std::int64_t row) { return static_cast<std::size_t>(begin + row); };
+  // Rows are decoded one behind the other: straight into the batch where they keep all they have,
+  // else a few at a time, in the cache.
   const bool dense = options_.layout == BatchLayout::dense;
+  const bool straight = !dense && matrix.keeps_all();
+  constexpr std::int64_t a_few = 16;
+  const std::size_t all = static_cast<std::size_t>(out.nnz()) + PackedRows::slack;
   if (dense) {
     resize_for_reuse(out.dense,
                      static_cast<std::size_t>(rows) * static_cast<std::size_t>(out.n_cols));
   } else {
-    const auto room = static_cast<std::size_t>(out.nnz() + PackedRows::slack);
-    resize_for_reuse(out.indices, room);
-    resize_for_reuse(out.values, room);
+    resize_for_reuse(out.indices, all);
+    resize_for_reuse(out.values, all);
   }
-  std::int32_t end = 0;
-  for (std::int64_t row = 0; row < rows; ++row) {
-    const auto place = static_cast<std::size_t>(begin + row);
-    const std::int32_t r = work.read_of_place[place];
-    const std::int64_t stored = of.nnz[place];
-    const auto at = static_cast<std::size_t>(end);
-    const RowBuffers to =
-        dense ? row_scratch(stored) : RowBuffers{out.indices.data() + at, out.values.data() + at};
-    std::int64_t nnz = 0;
-    if (r >= 0) {
+  constexpr std::size_t in_caches = std::size_t{128} << 10;  // elements: 1 MB of them
+  const Landing landing = straight && all > in_caches ? Landing::memory : Landing::caches;
+
+  std::vector<MatrixSource::PackedRow> run;
+  std::int32_t end = 0;  // of what the batch has
+  for (std::int64_t first = 0; first < rows;) {
+    // The next rows of one source; padding has no source and goes with any.
+    std::int32_t source = -1;
+    std::int64_t stored = 0;
+    std::int64_t last = first;
+    run.clear();
+    for (; last < rows && (straight || last - first < a_few); ++last) {
+      const std::int32_t r = work.read_of_place[place_of(last)];
+      if (r < 0) continue;
       const WindowWork::Read& read = work.reads[static_cast<std::size_t>(r)];
-      const auto room = static_cast<std::size_t>(stored + PackedRows::slack);
-      matrix.source(read.source)
-          .decode_row(*of.fetched[static_cast<std::size_t>(r)],
-                      work.window.rows[place] - data_->rows_of_source(read.source).begin,
-                      {to.columns, room}, {to.values, room});
-      nnz = finish_row(m, read.source, to, stored);
+      if (source >= 0 && read.source != source) break;
+      source = read.source;
+      run.push_back({of.fetched[static_cast<std::size_t>(r)].get(),
+                     work.window.rows[place_of(last)] - data_->rows_of_source(source).begin});
+      stored += of.nnz[place_of(last)];
     }
-    if (dense) scatter(to, nnz, dense_row(out, row));
-    // Rows are decoded one after the other, so what a row overwrites behind it is written next.
-    end += static_cast<std::int32_t>(nnz);
-    out.indptr[static_cast<std::size_t>(row) + 1] = end;
+    RowBuffers from = straight ? RowBuffers{out.indices.data() + end, out.values.data() + end}
+                               : row_scratch(stored);
+    if (!run.empty()) {
+      const auto room = static_cast<std::size_t>(stored + PackedRows::slack);
+      matrix.source(source).decode_rows(run, {from.columns, room}, {from.values, room}, landing);
+    }
+    for (std::int64_t row = first; row < last; ++row) {
+      const std::int64_t had = of.nnz[place_of(row)];
+      const bool is_there = work.read_of_place[place_of(row)] >= 0;
+      const std::int64_t nnz = is_there ? finish_row(m, source, from, had) : 0;
+      if (dense) {
+        scatter(from, nnz, dense_row(out, row));
+      } else if (!straight) {
+        std::copy_n(from.columns, nnz, out.indices.data() + end);
+        std::copy_n(from.values, nnz, out.values.data() + end);
+      }
+      end += static_cast<std::int32_t>(nnz);
+      out.indptr[static_cast<std::size_t>(row) + 1] = end;
+      from.columns += had;
+      from.values += had;
+    }
+    first = last;
   }
 }
 

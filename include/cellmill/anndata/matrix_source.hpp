@@ -118,11 +118,16 @@ class MatrixSource {
   /// Checks what was fetched of packed rows: once, before decode_row().
   virtual void verify_packed(const FetchedRows& fetched) const { static_cast<void>(fetched); }
 
-  /// Decodes one row (numbered as in the source) of what was fetched. `indices` and `values` have
-  /// room for the row and PackedRows::slack more. Only where has_packed_rows().
-  /// \throws Error(input) for a column outside the matrix
-  virtual void decode_row(const FetchedRows& fetched, std::int64_t row,
-                          std::span<std::int32_t> indices, std::span<float> values) const;
+  /// A row (numbered as in the source) of what was fetched.
+  struct PackedRow {
+    const FetchedRows* fetched = nullptr;
+    std::int64_t row = 0;
+  };
+  /// Decodes rows one behind the other, in the order asked. `indices` and `values` have room for
+  /// all of them and PackedRows::slack more. Only where has_packed_rows(). \throws Error(input) for
+  /// a column outside the matrix
+  virtual void decode_rows(std::span<const PackedRow> rows, std::span<std::int32_t> indices,
+                           std::span<float> values, Landing landing) const;
 
   // For copying
   // ----------------------------------------------------------------------------------------------

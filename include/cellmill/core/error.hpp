@@ -19,7 +19,8 @@ class Error : public std::runtime_error {
     io,         ///< Reading or writing failed (exit 1; OSError)
     usage,      ///< Wrong usage or launch (exit 2; ValueError)
     comm,       ///< Another rank failed or vanished (exit 1; RuntimeError)
-    stopped,    ///< Stopped on request (exit 75, or 1 without a checkpoint; KeyboardInterrupt)
+    stopped,    ///< Stopped on request (exit 1; KeyboardInterrupt)
+    resumable,  ///< The same, and what is done can be gone on with (exit 75; KeyboardInterrupt)
   };
 
   /// \param message what is not UTF-8 in it (a name out of a damaged file) is made so
@@ -50,6 +51,9 @@ class Error : public std::runtime_error {
 }
 [[nodiscard]] inline Error stopped_error(const std::string& message) {
   return {Error::Kind::stopped, message};
+}
+[[nodiscard]] inline Error resumable_error(const std::string& message) {
+  return {Error::Kind::resumable, message};
 }
 
 /// Runs `body`; an Error that leaves it gets `context: ` put in front of its message.

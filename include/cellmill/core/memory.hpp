@@ -77,6 +77,12 @@ void reset_peak_rss();
 /// cgroup's limit and Slurm's SLURM_MEM_PER_NODE, in bytes.
 [[nodiscard]] std::int64_t available_memory();
 
+/// What a process's buffers may take: its memory less what it already holds and what no buffer
+/// accounts for. \param memory resident bytes that it may have; 0: 70% of its share of what the
+/// `processes` here are given
+/// \throws Error(input) if that is next to nothing
+[[nodiscard]] std::int64_t buffer_limit(std::int64_t memory, int processes = 1);
+
 /// For the program's start: what is freed in pieces below a megabyte stays with the process to be
 /// used again, because touching new pages costs more than decoding into them; larger pieces go back
 /// at once, so that RSS follows the budget.

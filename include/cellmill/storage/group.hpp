@@ -34,6 +34,10 @@ struct ArraySpec {
       shard_shape;  ///< empty: not sharded; a multiple of chunk_shape; Zarr v3 only
   std::string codec = "zstd";
   int level = -1;  ///< -1: the codec's own default here (gzip 4, zstd 3, lz4 5)
+  /// "lz4": bytes that blosc compresses together, which is what decoding a part of a chunk costs at
+  /// least; 0: blosc's own choice.
+  std::int64_t block_bytes = 0;
+  bool checksums = false;  ///< each chunk ends with its crc32c; Zarr v3 only
 };
 
 /// A column of a table in one array: numbers as native elements, or strings.

@@ -56,7 +56,8 @@ TEST(Error, ReadsFromTheOutsideIn) {
     EXPECT_EQ(exit_status(error.kind()), 1);
   }
   EXPECT_EQ(exit_status(Error::Kind::usage), 2);
-  EXPECT_EQ(exit_status(Error::Kind::stopped), 75);
+  EXPECT_EQ(exit_status(Error::Kind::stopped), 1);
+  EXPECT_EQ(exit_status(Error::Kind::resumable), 75);
 }
 
 TEST(Printable, LeavesCharactersAndReplacesOtherBytes) {

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+
+#include "cellmill/train/shard.hpp"
+#include "train/matrix_writer.hpp"
+#include "train/shard_rows.hpp"
+
+namespace cellmill {
+
+/// The options that shape a store.
+[[nodiscard]] nlohmann::json shard_options_json(const ShardOptions& options);
+
+/// Everything that decides what a store holds: the options that shape it, and of each input its
+/// path, age, size and shape. Stores of the same fingerprint are equal.
+[[nodiscard]] nlohmann::json shard_fingerprint(const ShardOptions& options, const ShardRows& rows);
+
+/// Its text; what is not UTF-8 in a path is replaced.
+[[nodiscard]] std::string json_line(const nlohmann::json& document);
+
+/// The first thing in which two of them differ, as `option: found X, now Y`; empty if in nothing.
+[[nodiscard]] std::string fingerprint_difference(const nlohmann::json& found,
+                                                 const nlohmann::json& now);
+
+/// What an interrupted run needs to know to go on, in the partial store's folder.
+class ShardJournal {
+ public:
+  struct Entry {
+    nlohmann::json fingerprint;
+    StoreLayout layout;
+    StoreProgress progress;
+  };
+
+  explicit ShardJournal(const std::filesystem::path& store);
+
+  /// Nothing if there is none. \throws Error(input) if it can't be understood
+  [[nodiscard]] std::optional<Entry> read() const;
+  /// Replaces it, whole or not at all. \throws Error(io)
+  void write(const Entry& entry) const;
+  void remove() const;
+
+ private:
+  std::filesystem::path path_;
+};
+
+}  // namespace cellmill
