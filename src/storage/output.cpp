@@ -59,7 +59,7 @@ fs::path partial_path(const fs::path& final_path) {
   return plain.parent_path() / fmt::format(".{}.partial", plain.filename().string());
 }
 
-AtomicOutput::AtomicOutput(fs::path final_path, IfExists if_exists, Leftover leftover)
+AtomicOutput::AtomicOutput(const fs::path& final_path, IfExists if_exists, Leftover leftover)
     : final_(without_slash(final_path)), partial_(partial_path(final_path)) {
   if (if_exists == IfExists::refuse && is_there(final_)) {
     throw input_error(final_.string() + " exists already; pass --overwrite to replace it");

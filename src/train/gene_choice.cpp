@@ -31,6 +31,7 @@ bool looks_like_ids(const std::vector<std::string>& names) {
 
 GeneChoice joined_genes(const Dataset& data, const JoinedGenes& joined, GeneJoin join) {
   std::vector<const AnnData*> sources;
+  sources.reserve(static_cast<std::size_t>(data.n_sources()));
   for (std::int32_t i = 0; i < data.n_sources(); ++i) sources.push_back(&data.source(i));
   check_join(joined, sources, join);
   GeneChoice choice;

@@ -19,7 +19,7 @@ class AtomicOutput {
   /// to be kept.
   /// \throws Error(input) if the final name exists and may not be overwritten, Error(io) if its
   /// folder can't be written
-  AtomicOutput(std::filesystem::path final_path, IfExists if_exists,
+  AtomicOutput(const std::filesystem::path& final_path, IfExists if_exists,
                Leftover leftover = Leftover::remove);
   AtomicOutput(const AtomicOutput&) = delete;
   AtomicOutput& operator=(const AtomicOutput&) = delete;
