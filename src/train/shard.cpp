@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -62,7 +64,7 @@ StoreLayout make_layout(const ShardOptions& options, const ShardRows& rows) {
         "--chunk-rows {}: chunks would have {} values, at most {} are possible", options.chunk_rows,
         grouped(static_cast<std::int64_t>(elements)), grouped(most_chunk_elements)));
   }
-  layout.chunk_elements = std::max<std::int64_t>(static_cast<std::int64_t>(elements + 0.5), 1);
+  layout.chunk_elements = std::max<std::int64_t>(std::llround(elements), 1);
   // A small store's one shard needs no index of chunks that it can't have.
   const std::int64_t chunks = (rows.n_cells() + options.chunk_rows - 1) / options.chunk_rows;
   layout.shard_chunks = std::min(options.shard_rows / options.chunk_rows, chunks + 1);
@@ -70,12 +72,12 @@ StoreLayout make_layout(const ShardOptions& options, const ShardRows& rows) {
 }
 
 /// Whether what stands under the output's name was made of the same things.
-bool is_finished(const fs::path& output, const nlohmann::json& fingerprint) {
+bool is_finished(const fs::path& output, const std::string& fingerprint) {
   std::error_code ignored;
   if (!fs::exists(output, ignored)) return false;
   try {
     const auto uns = open_zarr(output)->group("uns/cellmill");
-    return uns->array("fingerprint")->read_strings({0, 1})[0] == json_line(fingerprint);
+    return uns->array("fingerprint")->read_strings({0, 1})[0] == fingerprint;
   } catch (const Error&) {
     return false;  // something else
   }
@@ -93,7 +95,7 @@ nlohmann::json store_json(const ShardOptions& options) {
 /// A store on its way: what of it is there, and how it ends.
 class ShardJob {
  public:
-  ShardJob(const ShardOptions& options, const ShardRows& rows, nlohmann::json fingerprint,
+  ShardJob(const ShardOptions& options, const ShardRows& rows, std::string fingerprint,
            Arena& arena)
       : options_(options),
         rows_(rows),
@@ -251,7 +253,7 @@ void ShardJob::write_provenance() {
   nlohmann::json json = {{"version", version()},
                          {"options", shard_options_json(options_)},
                          {"store", store_json(options_)},
-                         {"fingerprint", json_line(entry_.fingerprint)}};
+                         {"fingerprint", entry_.fingerprint}};
   for (const auto& input : options_.inputs) json["inputs"].push_back(input.string());
   write_json(*root_->group("uns"), "cellmill", json);
 }
@@ -262,7 +264,7 @@ ShardSummary shard(const ShardOptions& options, Arena& arena) {
   const auto start = std::chrono::steady_clock::now();
   check_options(options);
   ShardRows rows(options, arena, check_stop);
-  nlohmann::json fingerprint = shard_fingerprint(options, rows);
+  std::string fingerprint = shard_fingerprint(options, rows);
   ShardSummary summary;
   summary.output = options.output;
   summary.cells_read = rows.data().n_obs();

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "cellmill/anndata/paths.hpp"
@@ -14,6 +15,11 @@ namespace fs = std::filesystem;
 using nlohmann::json;
 
 namespace {
+
+/// What is not UTF-8 in a path is replaced.
+std::string json_line(const json& document) {
+  return document.dump(-1, ' ', false, json::error_handler_t::replace);
+}
 
 /// Of a file its size; of a store its documents' ages would change with every look at some file
 /// systems, so a folder has only its own.
@@ -69,7 +75,7 @@ json progress_json(const StoreProgress& progress) {
 
 ShardJournal::Entry parse_entry(const json& document) {
   ShardJournal::Entry entry;
-  entry.fingerprint = document.at("fingerprint");
+  document.at("fingerprint").get_to(entry.fingerprint);
   const json& layout = document.at("layout");
   layout.at("chunk_elements").get_to(entry.layout.chunk_elements);
   layout.at("shard_chunks").get_to(entry.layout.shard_chunks);
@@ -84,7 +90,7 @@ ShardJournal::Entry parse_entry(const json& document) {
 
 }  // namespace
 
-json shard_fingerprint(const ShardOptions& options, const ShardRows& rows) {
+std::string shard_fingerprint(const ShardOptions& options, const ShardRows& rows) {
   json fingerprint = shard_options_json(options);
   for (std::int32_t source = 0; source < rows.data().n_sources(); ++source) {
     const AnnData& data = rows.data().source(source);
@@ -95,14 +101,14 @@ json shard_fingerprint(const ShardOptions& options, const ShardRows& rows) {
     const fs::path whole = fs::absolute(data.path(), error);
     fingerprint["input " + (error ? data.path() : whole).string()] = input;
   }
-  return fingerprint;
+  return json_line(fingerprint);
 }
 
-std::string json_line(const json& document) {
-  return document.dump(-1, ' ', false, json::error_handler_t::replace);
-}
-
-std::string fingerprint_difference(const json& found, const json& now) {
+std::string fingerprint_difference(const std::string& found_line, const std::string& now_line) {
+  if (found_line == now_line) return {};
+  const json found = json::parse(found_line, nullptr, false);
+  const json now = json::parse(now_line);
+  if (!found.is_object()) return "its fingerprint is damaged";
   const auto text = [](const json& in, const std::string& key) {
     return in.contains(key) ? json_line(in.at(key)) : std::string("nothing");
   };

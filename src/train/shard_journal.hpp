@@ -1,7 +1,7 @@
 #pragma once
 
 #include <filesystem>
-#include <nlohmann/json.hpp>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 
@@ -14,22 +14,18 @@ namespace cellmill {
 /// The options that shape a store.
 [[nodiscard]] nlohmann::json shard_options_json(const ShardOptions& options);
 
-/// Everything that decides what a store holds: the options that shape it, and of each input its
-/// path, age, size and shape. Stores of the same fingerprint are equal.
-[[nodiscard]] nlohmann::json shard_fingerprint(const ShardOptions& options, const ShardRows& rows);
-
-/// Its text; what is not UTF-8 in a path is replaced.
-[[nodiscard]] std::string json_line(const nlohmann::json& document);
+/// Everything that decides what a store holds, as JSON on one line: the options that shape it, and
+/// of each input its path, age, size and shape. Stores of the same fingerprint are equal.
+[[nodiscard]] std::string shard_fingerprint(const ShardOptions& options, const ShardRows& rows);
 
 /// The first thing in which two of them differ, as `option: found X, now Y`; empty if in nothing.
-[[nodiscard]] std::string fingerprint_difference(const nlohmann::json& found,
-                                                 const nlohmann::json& now);
+[[nodiscard]] std::string fingerprint_difference(const std::string& found, const std::string& now);
 
 /// What an interrupted run needs to know to go on, in the partial store's folder.
 class ShardJournal {
  public:
   struct Entry {
-    nlohmann::json fingerprint;
+    std::string fingerprint;  ///< JSON, on one line
     StoreLayout layout;
     StoreProgress progress;
   };

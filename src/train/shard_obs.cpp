@@ -50,6 +50,7 @@ ColumnRows arranged(ColumnRows rows, const std::vector<std::int64_t>& from) {
 
 std::vector<const DataFrame*> frames_of(const ShardRows& rows) {
   std::vector<const DataFrame*> frames;
+  frames.reserve(static_cast<std::size_t>(rows.data().n_sources()));
   for (std::int32_t source = 0; source < rows.data().n_sources(); ++source) {
     frames.push_back(&rows.data().source(source).obs());
   }
