@@ -18,7 +18,7 @@ from .world import local_size
 Rows = Any  #: an index, a slice, indices, a boolean mask, a path of a .npy file, or a set of a split
 
 
-def open(  # noqa: A001: as in zarr.open, h5py and the rest
+def open(  # as in zarr.open, h5py and the rest
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     gene_key: str | None = None,

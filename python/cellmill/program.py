@@ -83,7 +83,8 @@ def run_command(command: str, paths: Sequence[Any], *, progress: bool = True, **
         encoding="utf-8",
         errors="replace",
     )
-    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout is not None
+    assert process.stderr is not None
     output: list[str] = []
     reader = threading.Thread(target=lambda: output.append(process.stdout.read()), daemon=True)
     reader.start()

@@ -58,7 +58,7 @@ def test_split_keeps_groups_whole_and_sets_disjoint(plates: list[str]) -> None:
 
 
 def test_what_is_wrong_is_said_as_pythons_own_exceptions(plates: list[str]) -> None:
-    with pytest.raises(FileNotFoundError, match="nothing.h5ad"):
+    with pytest.raises(FileNotFoundError, match=r"nothing\.h5ad"):
         cm.open("nothing.h5ad")
     data = cm.open(plates)
     with pytest.raises(KeyError, match="did you mean cell_line"):
