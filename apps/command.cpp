@@ -43,6 +43,8 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
          "--json", [&options] { options.output = Output::json; },
          "The result as one JSON object on standard output; all else goes to standard error")
       ->group(group);
+  app.add_flag_callback("--progress-json", [&options] { options.progress = ProgressStyle::json; })
+      ->group("");  // how Python hears of it
 }
 
 std::int64_t parse_whole(const std::string& text, std::int64_t least, std::int64_t most) {

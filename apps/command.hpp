@@ -14,10 +14,17 @@
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
 #include "cellmill/core/parallel.hpp"
+#include "cellmill/core/progress.hpp"
 
 namespace cellmill {
 
 enum class Output { text, json };
+
+/// A failure that the result on standard output already tells.
+class ReportedError : public Error {
+ public:
+  using Error::Error;
+};
 
 /// Options that every command has.
 struct CommonOptions {
@@ -25,6 +32,7 @@ struct CommonOptions {
   std::int64_t memory = 0;  ///< bytes of resident memory this rank may have; 0: 70% of its share
   LogLevel log_level = LogLevel::info;
   Output output = Output::text;
+  ProgressStyle progress = ProgressStyle::text;
 };
 
 /// What a command runs with.

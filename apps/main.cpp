@@ -147,7 +147,7 @@ void run_command(Command& command, const CommonOptions& options, const World& wo
   Communicator& comm = *world.comm;
   if (command.launch() != Command::Launch::anyhow) require_one_world(comm.size());
   configure_log(options.log_level, comm.rank());
-  enable_progress(options.log_level <= LogLevel::info);
+  set_progress_style(options.log_level <= LogLevel::info ? options.progress : ProgressStyle::none);
   install_stop_signals();
   Arena arena(options.threads > 0 ? options.threads : default_threads(comm.local_size()));
   command.run({options, comm, arena, world.mpi_start_seconds});
@@ -161,6 +161,8 @@ int reported(const CLI::App& app, const World& world, Output output, Body&& body
     return EXIT_SUCCESS;
   } catch (const CLI::ParseError& error) {
     return report(usage_failure(error, app), world.comm.get(), output);
+  } catch (const ReportedError& error) {
+    return report({error.what(), exit_status(error.kind())}, world.comm.get(), Output::text);
   } catch (const Error& error) {
     return report({error.what(), exit_status(error.kind()), kind_name(error.kind())},
                   world.comm.get(), output);

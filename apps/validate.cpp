@@ -68,7 +68,10 @@ class ValidateCommand : public Command {
     if (json) {
       std::cout << nlohmann::ordered_json{{"files", std::move(files)}}.dump() << '\n';
     }
-    if (all > 0) throw input_error(std::to_string(all) + (all == 1 ? " fault" : " faults"));
+    if (all > 0) {
+      throw ReportedError(Error::Kind::input,
+                          std::to_string(all) + (all == 1 ? " fault" : " faults"));
+    }
   }
 
  private:

@@ -24,6 +24,20 @@ jobs() {
   echo $((memory < 1 ? 1 : memory < cores ? memory : cores))
 }
 
+# The newest Python here, from 3.11 on, that can make virtual environments.
+newest_python() {
+  local candidate
+  for minor in 14 13 12 11; do
+    for candidate in "python3.$minor" "$HOME/.pyenv/versions/3.$minor".*/bin/python3; do
+      if "$candidate" -c "import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
+        command -v "$candidate"
+        return
+      fi
+    done
+  done
+  fail "no Python of 3.11 or later with venv; install python3-venv"
+}
+
 # With ccache, a build in another checkout is as quick as one in this.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1
 

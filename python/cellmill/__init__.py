@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import _core
 from .batch import Batch, CsrMatrix
-from .commands import convert, info, run, simulate, validate
+from .commands import convert, info, run, shard, simulate, validate
 from .dataset import Dataset, ObsColumn, ObsTable, open
 from .errors import (
     CommError,
@@ -47,6 +47,7 @@ __all__ = [
     "info",
     "open",
     "run",
+    "shard",
     "simulate",
     "validate",
 ]

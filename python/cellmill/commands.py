@@ -4,43 +4,129 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from . import _core
-from .program import run_command
+from .jobs import write_job
+from .log import log
+from .program import refuse_in_launch, run_command
 
-Path = str | os.PathLike[str]
+PathLike = str | os.PathLike[str]
+Paths = PathLike | Iterable[PathLike]
 
 
-def _listed(paths: Path | Iterable[Path]) -> list[Path]:
+def _listed(paths: Paths) -> list[PathLike]:
     return [paths] if isinstance(paths, (str, os.PathLike)) else list(paths)
 
 
-def info(path: Path) -> dict[str, Any]:
-    """What an AnnData holds: shape, matrices, columns and levels, keys, sizes."""
+def info(path: PathLike) -> dict[str, Any]:
+    """What an AnnData holds: shape, matrices, columns and levels, keys, sizes. Reads no matrix.
+
+    Returns
+    -------
+    What ``cellmill info --json`` tells about one file (docs/user-guide.md).
+    """
     return json.loads(_core.info_json(os.fspath(path)))
 
 
-def validate(paths: Path | Iterable[Path], **options: Any) -> list[str]:
-    """Reads everything; a message for each fault."""
-    return run_command("validate", _listed(paths), **options)["faults"]
+def validate(
+    paths: Paths, *, threads: int | None = None, memory: str | None = None, progress: bool = True
+) -> list[str]:
+    """Reads everything in these AnnData.
 
-
-def run(plates: Path | Iterable[Path], output: Path, **options: Any) -> dict[str, Any]:
-    """The main job, in this one process: plates in, principal components out.
-
-    On several nodes the same job is ``srun cellmill run``. Inside a launch of several processes it is
-    refused: each would write the same output.
+    Returns
+    -------
+    A message for each fault; empty if there is none.
     """
-    return run_command("run", _listed(plates), output=output, **options)
+    found = run_command("validate", _listed(paths), threads=threads, memory=memory, progress=progress)
+    return [fault for file in found["files"] for fault in file["faults"]]
 
 
-def convert(path: Path, output: Path, **options: Any) -> dict[str, Any]:
-    """A whole AnnData written anew, as h5ad or Zarr."""
-    return run_command("convert", [path], output=output, **options)
+def run(
+    plates: Paths,
+    output: PathLike,
+    *,
+    submit: PathLike | None = None,
+    slurm: Mapping[str, Any] | None = None,
+    progress: bool = True,
+    **options: Any,
+) -> dict[str, Any] | Path:
+    """The main job in this one process: plates in, principal components out.
+
+    Parameters
+    ----------
+    plates
+        h5ad files, Zarr stores, globs, ``@list.txt``, folders of plates.
+    output
+        A path that ends in ``.zarr`` or ``.h5ad``.
+    submit
+        Nothing is run: a job script for Slurm is written to this path, which runs the same job on
+        several nodes.
+    slurm
+        Options of sbatch for it, e.g. ``{"nodes": 4, "cpus_per_task": 16, "mem": "64G"}``.
+    progress
+        Bars of tqdm, if it is there.
+    **options
+        Those of ``cellmill run``: ``filter``, ``join``, ``gene_key``, ``batch_key``, ``target_sum``,
+        ``flavor``, ``n_top_genes``, ``min_plates``, ``n_comps``, ``label``, ``index_unique``,
+        ``write_x``, ``zarr_format``, ``scratch``, ``overwrite``, ``dry_run``, ``threads``, ``memory``.
+
+    Returns
+    -------
+    What ``cellmill run --json`` tells: cells, genes, the funnel of each plate, times; or the path of
+    the job script.
+
+    Raises
+    ------
+    ValueError
+        Inside a launch of several processes: each would write the same output.
+    """
+    wanted = {"output": output, **options}
+    if submit is not None:
+        return write_job(submit, "run", _listed(plates), wanted, slurm)
+    refuse_in_launch("run")
+    log.info("the job runs in one process; on several nodes: srun cellmill run (submit= writes the job script)")
+    return run_command("run", _listed(plates), progress=progress, **wanted)
 
 
-def simulate(folder: Path, **options: Any) -> dict[str, Any]:
-    """Plates like Tahoe-100M's, made up."""
-    return run_command("simulate", [folder], **options)
+def shard(inputs: Paths, output: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
+    """Plates in, one training store out: AnnData on sharded Zarr v3, made for reading cells at random.
+
+    Parameters
+    ----------
+    **options
+        Those of ``cellmill shard``: ``codec`` (``"portable"`` or ``"fast"``), ``shuffle``, ``seed``,
+        ``obs`` (a list), ``layer``, ``genes`` (a file), ``filter``, ``join``, ``gene_key``, ``label``,
+        ``index_unique``, ``chunk_rows``, ``shard_rows``, ``scratch``, ``resume``, ``overwrite``,
+        ``threads``, ``memory``.
+    """
+    refuse_in_launch("shard")
+    return run_command("shard", _listed(inputs), output=output, progress=progress, **options)
+
+
+def convert(path: PathLike, output: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
+    """A whole AnnData written anew, as h5ad or Zarr; every slot comes back equal.
+
+    Parameters
+    ----------
+    **options
+        Those of ``cellmill convert``: ``zarr_format``, ``codec``, ``level``, ``chunk_size``,
+        ``shard_size``, ``overwrite``, ``threads``, ``memory``.
+    """
+    refuse_in_launch("convert")
+    return run_command("convert", [path], output=output, progress=progress, **options)
+
+
+def simulate(folder: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
+    """Plates like Tahoe-100M's, made up; the same options give the same data.
+
+    Parameters
+    ----------
+    **options
+        Those of ``cellmill simulate``: ``plates``, ``cells`` (of a plate), ``genes``, ``nnz``,
+        ``cell_lines``, ``seed``, ``format``, ``threads``, ``memory``.
+    """
+    refuse_in_launch("simulate")
+    return run_command("simulate", [folder], progress=progress, **options)

@@ -12,13 +12,12 @@ import numpy as np
 from . import _core
 from .batch import Batch, BatchLayout
 from .errors import InputError
-from .split import split_rows
 from .world import local_size
 
 Rows = Any  #: an index, a slice, indices, a boolean mask, a path of a .npy file, or a set of a split
 
 
-def open(  # noqa: A001: as in zarr.open, h5py and the rest
+def open(  # as in zarr.open, h5py and the rest
     paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
     *,
     gene_key: str | None = None,
@@ -176,8 +175,9 @@ class Dataset:
         chosen = resolve_rows(self, rows)
         if chosen is None:
             chosen = np.arange(len(self), dtype=np.int64)
-        groups = None if by is None else self._core.obs(by).values()[chosen]
-        return split_rows(chosen, groups, fractions, seed)
+        codes = None if by is None else _groups(self._core.obs(by))[chosen]
+        shares = [(name, float(share)) for name, share in fractions.items()]
+        return tuple(chosen[places] for places in _core.split(len(chosen), codes, shares, seed))
 
     def __getitem__(self, rows: Rows) -> Batch:
         if isinstance(rows, (int, np.integer)):
@@ -221,6 +221,13 @@ class Dataset:
         names = [os.path.basename(path.rstrip("/")) for path in self.paths]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         return f"Dataset of {len(self):,} cells × {self.n_vars:,} genes: {shown}"
+
+
+def _groups(column: Any) -> np.ndarray:
+    """A code for each row; numbers are numbered."""
+    if column.kind == "codes":
+        return column.values()
+    return np.unique(column.values(), return_inverse=True)[1].astype(np.int64)
 
 
 def _of_mask(mask: np.ndarray, n_rows: int) -> np.ndarray:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import Any, NamedTuple
 
 from .errors import InputError
-
-log = logging.getLogger("cellmill")
+from .log import log
 
 _VARIABLES = (
     ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE"),
@@ -54,6 +52,12 @@ def find_world(rank: int | None, world_size: int | None, group: Any) -> World:
     if found[1] > 1:
         log.info("rank %d of %d (%s)", *found, source)
     return World(*found, local_size=min(local_size(), max(found[1], 1)))
+
+
+def launched_world() -> tuple[World, str]:
+    """Which of the launched processes this one is, and who says so; nothing is logged."""
+    (rank, size), source = _discovered(None)
+    return World(rank, size, local_size()), source
 
 
 def _discovered(group: Any) -> tuple[tuple[int, int], str]:

@@ -32,7 +32,7 @@ class PackedRowsCodec(ArrayBytesCodec):
         dtype = dtype.to_native_dtype() if hasattr(dtype, "to_native_dtype") else np.dtype(dtype)
         raw = np.frombuffer(chunk_bytes.to_bytes(), dtype=np.uint8)
         elements = _core.unpack_chunk(raw, dtype.name, int(np.prod(chunk_spec.shape)))
-        array = np.frombuffer(elements, dtype=dtype).reshape(chunk_spec.shape)
+        array = elements.view(dtype).reshape(chunk_spec.shape)
         return chunk_spec.prototype.nd_buffer.from_numpy_array(array)
 
     async def _encode_single(self, chunk_array: Any, chunk_spec: Any) -> Any:

@@ -4,6 +4,7 @@
 #include <nanobind/ndarray.h>
 
 #include <span>
+#include <vector>
 
 namespace cellmill::python {
 
@@ -28,8 +29,10 @@ auto array_of(std::vector<T> values) {
   return nb::ndarray<nb::numpy, T>(owned->data(), {size}, owner);
 }
 
+void bind_codec(nb::module_& module);
 void bind_dataset(nb::module_& module);
 void bind_loader(nb::module_& module);
+void bind_split(nb::module_& module);
 
 /// Lets Ctrl-C through while C++ waits without the interpreter's lock.
 void check_signals();

@@ -70,6 +70,8 @@ NB_MODULE(_core, module) {  // NOLINT: the macro's own
     nb::gil_scoped_release unlocked;
     return describe_anndata(path).dump();
   });
+  python::bind_codec(module);
   python::bind_dataset(module);
   python::bind_loader(module);
+  python::bind_split(module);
 }

@@ -75,9 +75,9 @@ def test_break_and_iterate_begins_the_epoch_again(plates: list[str]) -> None:
 
 def test_a_state_of_other_options_is_refused(plates: list[str]) -> None:
     state = cm.Loader(plates, **SHAPE).state_dict()
-    with pytest.raises(ValueError, match="window = 128.*window = 64"):
+    with pytest.raises(ValueError, match=r"window = 128.*window = 64"):
         cm.Loader(plates, batch_size=32, order=cm.Shuffle(8, 64)).load_state_dict(state)
-    with pytest.raises(ValueError, match="batch_size = 32.*batch_size = 16"):
+    with pytest.raises(ValueError, match=r"batch_size = 32.*batch_size = 16"):
         cm.Loader(plates, batch_size=16, order=cm.Shuffle(8, 128)).load_state_dict(state)
 
 
@@ -139,7 +139,7 @@ def test_plain_values_configure_a_loader(plates: list[str]) -> None:
 
 
 def test_mistakes_are_told(plates: list[str]) -> None:
-    with pytest.raises(ValueError, match="none of the 2 is in the data.*symbols"):
+    with pytest.raises(ValueError, match=r"none of the 2 is in the data.*symbols"):
         next(iter(cm.Loader(plates, genes=["ENSG00000141510", "ENSG00000012048"])))
     with pytest.raises(ValueError, match="batch_size 4,096 is more than the 1,400 rows"):
         len(cm.Loader(plates))

@@ -8,8 +8,12 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <filesystem>
+
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/stop.hpp"
 
 namespace cellmill {
 
@@ -18,6 +22,8 @@ namespace {
 /// Of the program and its libraries, before it does anything.
 constexpr std::int64_t mapped_by_programs = std::int64_t{2} << 30;
 constexpr int could_not_start = 127;
+/// How long a stop request may go unnoticed.
+constexpr std::chrono::milliseconds nap{200};
 
 /// Ends in the other program, or with `could_not_start`. Between fork and exec only calls that are
 /// safe there.
@@ -56,20 +62,25 @@ ChildEnd run_child(const std::vector<std::string>& command, const ChildLimits& l
     return {ChildEnd::How::not_started, errno};
   }
 
-  bool silent = false;
+  using Clock = std::chrono::steady_clock;
+  enum class Why { closed, silent, stopped } why = Why::closed;
   std::string text;
   std::array<char, 4096> buffer{};
-  const int patience =
-      limits.silent_seconds > 0 ? static_cast<int>(limits.silent_seconds * 1000) : -1;
+  auto heard = Clock::now();
   while (true) {
     pollfd waiting{pipe[0], POLLIN, 0};
-    const int ready = ::poll(&waiting, 1, patience);
-    if (ready < 0 && errno == EINTR) continue;
-    if (ready == 0) {
-      silent = true;
+    const int ready = ::poll(&waiting, 1, static_cast<int>(nap.count()));
+    if (stop_requested()) why = Why::stopped;
+    const std::chrono::duration<double> quiet = Clock::now() - heard;
+    if (ready == 0 && limits.silent_seconds > 0 && quiet.count() > limits.silent_seconds) {
+      why = Why::silent;
+    }
+    if (why != Why::closed) {
       ::kill(child, SIGKILL);
       break;
     }
+    if (ready <= 0) continue;
+    heard = Clock::now();
     const ssize_t got = ::read(pipe[0], buffer.data(), buffer.size());
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) break;
@@ -86,7 +97,8 @@ ChildEnd run_child(const std::vector<std::string>& command, const ChildLimits& l
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (silent) return {ChildEnd::How::silent, 0};
+  if (why == Why::stopped) throw stopped_error("stopped on request");
+  if (why == Why::silent) return {ChildEnd::How::silent, 0};
   if (WIFSIGNALED(status)) return {ChildEnd::How::signalled, WTERMSIG(status)};
   const int code = WEXITSTATUS(status);
   return {code == could_not_start ? ChildEnd::How::not_started : ChildEnd::How::exited, code};

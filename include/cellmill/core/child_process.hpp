@@ -21,7 +21,8 @@ struct ChildEnd {
 };
 
 /// Runs a program and waits. Each line that it writes to its standard output goes to `on_line` as
-/// it comes; what it writes to standard error is dropped.
+/// it comes; what it writes to standard error is dropped. \throws Error(stopped), the child ended,
+/// if a stop is asked for (core/stop.hpp)
 ChildEnd run_child(const std::vector<std::string>& command, const ChildLimits& limits,
                    const std::function<void(std::string_view)>& on_line);
 

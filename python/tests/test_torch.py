@@ -1,0 +1,92 @@
+"""Batches for torch: its tensors, its DataLoader, its processes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cellmill as cm
+from peers import peer
+
+torch = peer("torch")
+from torch.utils.data import DataLoader, IterableDataset  # noqa: E402
+
+SHAPE = {"batch_size": 32, "order": cm.Shuffle(block=8, window=128)}
+
+
+def test_a_batch_is_one_csr_tensor_and_int64_codes(plates: list[str]) -> None:
+    loader = cm.Loader(plates, **SHAPE, obs=["cell_line"], to="torch")
+    plain = cm.Loader(plates, **SHAPE, obs=["cell_line"])
+    for batch, expected in zip(loader, plain, strict=True):
+        matrix = batch["X"]
+        assert matrix.layout == torch.sparse_csr
+        assert matrix.crow_indices().dtype == matrix.col_indices().dtype
+        assert (matrix.to_dense().numpy() == expected["X"].to_dense()).all()
+        assert batch["cell_line"].dtype == torch.int64
+        assert batch.rows.tolist() == expected.rows.tolist()
+        assert bool(batch.valid.all())
+
+
+def test_tensors_share_the_batchs_memory(plates: list[str]) -> None:
+    batch = next(iter(cm.Loader(plates, **SHAPE, output="dense", to="torch")))
+    assert batch["X"].data_ptr() == batch._core.dense(0).ctypes.data
+    sparse = next(iter(cm.Loader(plates, **SHAPE, to="torch")))
+    assert sparse["X"].values().data_ptr() == sparse._core.csr(0)[2].ctypes.data
+
+
+def test_batches_go_to_a_device_whole(plates: list[str]) -> None:
+    batch = next(iter(cm.Loader(plates, **SHAPE, obs=["cell_line"])))
+    moved = batch.to("cpu", non_blocking=True)
+    assert set(moved) >= {"X", "cell_line", "rows", "valid"}
+    assert (moved["X"].to_dense().numpy() == batch["X"].to_dense()).all()
+
+
+def test_a_loader_is_an_iterable_dataset(plates: list[str]) -> None:
+    assert isinstance(cm.Loader(plates, **SHAPE), IterableDataset)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_dataloader_gives_every_row_once(plates: list[str], workers: int) -> None:
+    loader = cm.Loader(plates, **SHAPE, lanes=2)
+    batches = DataLoader(loader, batch_size=None, num_workers=workers, multiprocessing_context=None)
+    rows = np.concatenate([np.asarray(batch["rows"] if isinstance(batch, dict) else batch.rows) for batch in batches])
+    assert len(rows) == len(set(rows.tolist())) == len(loader) * 32
+
+
+def test_torch_samplers_choose_rows_of_a_dataset(plates: list[str]) -> None:
+    data = cm.open(plates)
+    sampler = torch.utils.data.BatchSampler(torch.utils.data.SequentialSampler(range(len(data))), 100, drop_last=False)
+    found = [data[rows].rows.tolist() for rows in sampler]
+    assert sum(found, []) == list(range(1400))
+
+
+RANK = """
+import sys, torch.distributed as dist
+import cellmill as cm
+dist.init_process_group("gloo", init_method=sys.argv[1], rank=int(sys.argv[2]), world_size=2)
+loader = cm.Loader(sys.argv[3:], batch_size=32, order=cm.Shuffle(block=8, window=128))
+rows = [row for batch in loader for row in batch.rows.tolist()]
+print(len(loader), *rows)
+"""
+
+
+def test_ranks_are_those_of_torch_distributed(plates: list[str], tmp_path: Path) -> None:
+    meeting = f"file://{tmp_path}/meeting"
+    ranks = [
+        subprocess.Popen([sys.executable, "-c", RANK, meeting, str(rank), *plates], stdout=subprocess.PIPE, text=True)
+        for rank in range(2)
+    ]
+    found = [[int(word) for word in rank.communicate(timeout=120)[0].split()] for rank in ranks]
+    assert [rank.returncode for rank in ranks] == [0, 0]
+    (steps, *first), (same, *second) = found
+    assert steps == same == len(first) // 32 == len(second) // 32
+    assert len(set(first) | set(second)) == len(first) + len(second)
+
+
+def test_import_does_not_bring_torch() -> None:
+    code = "import sys, cellmill; sys.exit('torch' in sys.modules or 'zarr' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
