@@ -10,7 +10,6 @@
 
 #include "cellmill/core/log.hpp"
 #include "cellmill/core/progress.hpp"
-#include "cellmill/stream/chunk_pool.hpp"
 #include "cellmill/stream/pool.hpp"
 #include "cellmill/stream/transforms.hpp"
 
@@ -90,7 +89,7 @@ class RoundedCounts {
 DType index_dtype(const ShardRows& rows) { return index_dtype_for(rows.n_genes()); }
 
 /// A pass over the segments from `first` on: fetched, decoded, and made into what `process` makes.
-Pass segment_pass(const ShardPassContext& context, std::int64_t first, ChunkPool& pool,
+Pass segment_pass(const ShardPassContext& context, std::int64_t first, Pool<CsrChunk>& pool,
                   std::function<void(std::int64_t, const CsrChunk&, Item&)> process) {
   const ShardRows& rows = context.rows;
   Pass pass;
@@ -156,7 +155,7 @@ void write_in_order(const ShardPassContext& context, MatrixWriter& writer) {
   const ShardRows& rows = context.rows;
   if (writer.next_row() == rows.n_cells()) return;
   const std::int64_t first = rows.segment_of(writer.next_row());
-  ChunkPool pool;
+  Pool<CsrChunk> pool;
   Pool<NarrowRows> narrow;
   RoundedCounts rounded(rows);
   Progress progress("shard", rows.n_cells() - rows.kept(first).begin);
@@ -178,7 +177,7 @@ void write_in_order(const ShardPassContext& context, MatrixWriter& writer) {
 void deal_rows(const ShardPassContext& context, const KeyedPermutation& shuffle,
                RowBuckets& buckets) {
   const ShardRows& rows = context.rows;
-  ChunkPool pool;
+  Pool<CsrChunk> pool;
   RoundedCounts rounded(rows);
   Progress progress("shuffle", rows.n_cells());
   Pass pass =
