@@ -191,7 +191,10 @@ TEST(CodecParts, ZarrChecksumsAreCheckedBeforeAPart) {
   ByteCodec checksum;
   checksum.kind = ByteCodec::Kind::crc32c;
   for (const char* name : {"none", "gzip", "lz4", "zstd"}) {
-    std::vector<ByteCodec> codecs = spec_codecs(name, 1, 4);
+    ArraySpec spec;
+    spec.codec = name;
+    spec.level = 1;
+    std::vector<ByteCodec> codecs = spec_codecs(spec, 4);
     codecs.push_back(checksum);
     Bytes encoded = encode_bytes(codecs, bytes);
     Bytes out(100);

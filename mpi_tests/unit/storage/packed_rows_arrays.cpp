@@ -119,7 +119,9 @@ TEST_F(PackedRowsArrays, GiveManyPartsInOneCall) {
   write();
   const auto root = open_zarr(path());
   const auto array = root->array("indices");
-  const auto encoded = array->fetch_many({0, chunk_count(array->info())});
+  FetchedChunks fetched;
+  array->fetch_many({0, chunk_count(array->info())}, fetched);
+  const std::vector<EncodedChunk>& encoded = fetched.chunks;
   // Rows from the last to the first, each with all its pieces.
   std::vector<PackedPart> parts;
   std::vector<std::int32_t> expected;
@@ -178,17 +180,19 @@ TEST_F(PackedRowsArrays, DamagedChunksAreNamed) {
   write();
   const auto array = open_zarr(path())->array("data");
   EncodedChunk encoded = array->fetch(2);
-  encoded.bytes[20] ^= std::byte{1};
+  std::vector<std::byte> bytes(encoded.bytes.begin(), encoded.bytes.end());
+  bytes[20] ^= std::byte{1};
+  encoded.bytes = bytes;
   try {
     array->packed_rows()->verify(encoded);
     FAIL() << "took a damaged chunk";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), HasSubstr("data, chunk 2: crc32c"));
   }
-  encoded.bytes.resize(10);
+  encoded.bytes = encoded.bytes.first(10);
   std::vector<float> out(1 + PackedRows::slack);
   EXPECT_THROW(array->packed_rows()->decode(encoded, {0, 1}, std::span(out)), Error);
-  encoded.bytes.clear();
+  encoded.bytes = {};
   EXPECT_THROW(array->packed_rows()->decode(encoded, {0, 1}, std::span(out)), Error);
 }
 
