@@ -198,7 +198,10 @@ void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
                             std::span<std::byte> out) const {
   if (packed_) {
     if (encoded.missing) return Array::decode_part(encoded, part, out);
-    return in_chunk(encoded.chunk, [&] { packed_->unpack(encoded, part, out); });
+    return in_chunk(encoded.chunk, [&] {
+      expect_part(part, out.size());
+      packed_->unpack(encoded, part, out);
+    });
   }
   const bool quick = in_chunk(encoded.chunk, [&] {
     if (metadata_.element.text != TextForm::none || !stored_in_order()) return false;
