@@ -140,7 +140,7 @@ def test_plain_values_configure_a_loader(plates: list[str]) -> None:
 
 def test_mistakes_are_told(plates: list[str]) -> None:
     with pytest.raises(ValueError, match=r"none of the 2 is in the data.*symbols"):
-        next(iter(cm.Loader(plates, genes=["ENSG00000141510", "ENSG00000012048"])))
+        next(iter(cm.Loader(plates, **SHAPE, genes=["ENSG00000141510", "ENSG00000012048"])))
     with pytest.raises(ValueError, match="batch_size 4,096 is more than the 1,400 rows"):
         len(cm.Loader(plates))
     with pytest.raises(ValueError, match="fewer than the 50 readers"):

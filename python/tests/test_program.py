@@ -26,7 +26,7 @@ def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_run_writes_components(plates: list[str], tmp_path: Path) -> None:
     result = cm.run(plates, tmp_path / "pca.zarr", n_comps=10)
-    assert result["n_comps"] == 10
+    assert result["components"] == 10
     assert cm.info(tmp_path / "pca.zarr")["n_obs"] == 1400
     with pytest.raises(ValueError, match="exists"):
         cm.run(plates, tmp_path / "pca.zarr", n_comps=10)
