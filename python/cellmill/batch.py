@@ -44,6 +44,9 @@ class CsrMatrix(NamedTuple):
         return dense
 
 
+_ABOUT_ROWS = ("rows", "valid")  #: entries of every batch
+
+
 class BatchLayout(NamedTuple):
     """What the batches of a loader hold, by name and place."""
 
@@ -83,10 +86,11 @@ class Batch(Mapping[str, Any]):
         yield from layout.matrices
         yield from layout.obsm
         yield from layout.obs
+        yield from _ABOUT_ROWS
 
     def __contains__(self, key: object) -> bool:
         layout = self._layout
-        return key in layout.matrices or key in layout.obsm or key in layout.obs
+        return key in layout.matrices or key in layout.obsm or key in layout.obs or key in _ABOUT_ROWS
 
     def __getitem__(self, key: str) -> Any:
         made = self._made.get(key)
@@ -111,7 +115,13 @@ class Batch(Mapping[str, Any]):
         number = layout.obsm.get(key)
         if number is not None:
             return self._out(core.obsm(number))
-        return self._out(core.obs(layout.obs[key]))
+        number = layout.obs.get(key)
+        if number is not None:
+            return self._out(core.obs(number))
+        if key in _ABOUT_ROWS:
+            rows = core.rows()
+            return self._out(rows if key == "rows" else rows >= 0)
+        raise KeyError(key)
 
     def _out(self, array: np.ndarray) -> Any:
         if not self._layout.torch:
@@ -120,26 +130,18 @@ class Batch(Mapping[str, Any]):
 
         return torch.from_numpy(array)
 
-    @property
-    def rows(self) -> Any:
-        return self._out(self._core.rows())
-
-    @property
-    def valid(self) -> Any:
-        return self._out(self._core.rows() >= 0)
-
     def to(self, device: Any, non_blocking: bool = False) -> dict[str, Any]:
-        """All entries, and ``rows`` and ``valid``, as torch tensors on a device."""
+        """All entries as torch tensors on a device."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
     def pin_memory(self, device: Any = None) -> dict[str, Any]:
-        """All entries, and ``rows`` and ``valid``, as torch tensors in pinned memory."""
+        """All entries as torch tensors in pinned memory."""
         return self._mapped(_pinned)
 
     def _mapped(self, change: Any) -> dict[str, Any]:
         import torch
 
-        found = {"rows": self.rows, "valid": self.valid, **self}
+        found = dict(self)
         for key, value in found.items():
             if isinstance(value, CsrMatrix):
                 value = value.to_torch()

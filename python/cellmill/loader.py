@@ -243,6 +243,8 @@ class Loader:
     def _started(self) -> Any:
         if self._core is not None and self._pid != os.getpid():
             raise _fork_error()
+        if self._core is None and _forked_from is not None:
+            raise _fork_error()  # the threads that a new engine would share are not there
         if self._core is None:
             world = self._worlds()
             worker, workers = _worker()

@@ -49,12 +49,33 @@ def test_a_loader_is_an_iterable_dataset(plates: list[str]) -> None:
     assert isinstance(cm.Loader(plates, **SHAPE), IterableDataset)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_dataloader_gives_every_row_once(plates: list[str], workers: int) -> None:
+def test_dataloader_gives_every_row_once(plates: list[str]) -> None:
     loader = cm.Loader(plates, **SHAPE, lanes=2)
-    batches = DataLoader(loader, batch_size=None, num_workers=workers, multiprocessing_context=None)
-    rows = np.concatenate([np.asarray(batch["rows"] if isinstance(batch, dict) else batch.rows) for batch in batches])
+    rows = np.concatenate([np.asarray(batch["rows"]) for batch in DataLoader(loader, batch_size=None)])
     assert len(rows) == len(set(rows.tolist())) == len(loader) * 32
+
+
+WORKERS = """
+import sys
+import torch.utils.data
+import cellmill as cm
+if __name__ == "__main__":
+    loader = cm.Loader(sys.argv[2:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
+    batches = torch.utils.data.DataLoader(
+        loader, batch_size=None, num_workers=2, multiprocessing_context=sys.argv[1]
+    )
+    print(*(row for batch in batches for row in batch["rows"].tolist()))
+"""
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_workers_share_what_one_process_gives(plates: list[str], tmp_path: Path, start: str) -> None:
+    script = tmp_path / "workers.py"
+    script.write_text(WORKERS)
+    command = [sys.executable, str(script), start, *plates]
+    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
+    alone = cm.Loader(plates, **SHAPE, lanes=2)
+    assert [int(word) for word in found.split()] == [row for batch in alone for row in batch.rows.tolist()]
 
 
 def test_torch_samplers_choose_rows_of_a_dataset(plates: list[str]) -> None:
