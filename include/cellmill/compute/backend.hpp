@@ -6,8 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "cellmill/core/cpu_level.hpp"
 #include "cellmill/compute/csr_view.hpp"
+#include "cellmill/core/cpu_level.hpp"
 
 namespace cellmill {
 

@@ -7,10 +7,10 @@
 #include <span>
 #include <vector>
 
-#include "cellmill/core/cpu_level.hpp"
 #include "cellmill/compute/csr_view.hpp"
 #include "cellmill/compute/exact_sum.hpp"
 #include "cellmill/compute/gene_tally.hpp"
+#include "cellmill/core/cpu_level.hpp"
 
 namespace cellmill {
 
