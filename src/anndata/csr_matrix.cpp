@@ -74,9 +74,9 @@ class CsrMatrix final : public MatrixSource {
 
   void fetch(Range rows, FetchedRows& out) const override { fetch(rows, indptr(rows), out); }
 
-  void fetch(Range rows, std::vector<std::int64_t> offsets, FetchedRows& out) const override {
+  void fetch(Range rows, std::span<const std::int64_t> offsets, FetchedRows& out) const override {
     out.rows = rows;
-    out.indptr = std::move(offsets);
+    out.indptr.assign(offsets.begin(), offsets.end());
     const Range stored{out.indptr.front(), out.indptr.back()};
     fetch_range(*indices_, stored, out.indices);
     fetch_range(*data_, stored, out.values);

@@ -14,7 +14,8 @@ namespace {
 /// Batches that are composed or in use while the next ones are made, and that need memory beside
 /// their windows'.
 std::size_t pooled_batches(const Order& order, int threads) {
-  return static_cast<std::size_t>(2 * order.lanes() * order.window_batches() + 64 + threads);
+  return static_cast<std::size_t>(std::int64_t{2} * order.lanes() * order.window_batches() + 64 +
+                                  threads);
 }
 
 }  // namespace
@@ -52,7 +53,7 @@ struct Loader::State {
 };
 
 Loader::Loader(std::shared_ptr<const Dataset> data, std::shared_ptr<const Order> order, Tail tail,
-               ReadOptions options, Reader reader)
+               const ReadOptions& options, Reader reader)
     : state_(std::make_unique<State>(std::move(data), std::move(order), tail, options, reader)) {}
 
 Loader::~Loader() = default;
@@ -107,7 +108,7 @@ struct RowGatherer::State {
   MemoryBudget budget;
 };
 
-RowGatherer::RowGatherer(std::shared_ptr<const Dataset> data, ReadOptions options)
+RowGatherer::RowGatherer(std::shared_ptr<const Dataset> data, const ReadOptions& options)
     : state_(std::make_unique<State>(std::move(data), options)) {}
 
 RowGatherer::~RowGatherer() = default;

@@ -96,7 +96,7 @@ class MatrixSource {
 
   /// The same for who knows the rows' offsets already: random order must not read them again.
   /// \param offsets as indptr(rows) gives them
-  virtual void fetch(Range rows, std::vector<std::int64_t> offsets, FetchedRows& out) const {
+  virtual void fetch(Range rows, std::span<const std::int64_t> offsets, FetchedRows& out) const {
     static_cast<void>(offsets);
     fetch(rows, out);
   }

@@ -59,7 +59,7 @@ class Loader {
   /// Opens the matrices; reads the columns of obs. \throws Error for what is not there or can't be
   /// joined, and if a window can't fit the memory
   Loader(std::shared_ptr<const Dataset> data, std::shared_ptr<const Order> order, Tail tail,
-         ReadOptions options, Reader reader);
+         const ReadOptions& options, Reader reader);
   ~Loader();
   Loader(const Loader&) = delete;
   Loader& operator=(const Loader&) = delete;
@@ -88,7 +88,7 @@ class Loader {
 /// Any rows in the order asked, as one batch: for map-style access.
 class RowGatherer {
  public:
-  RowGatherer(std::shared_ptr<const Dataset> data, ReadOptions options);
+  RowGatherer(std::shared_ptr<const Dataset> data, const ReadOptions& options);
   ~RowGatherer();
   RowGatherer(const RowGatherer&) = delete;
   RowGatherer& operator=(const RowGatherer&) = delete;
