@@ -192,6 +192,7 @@ Error unsupported(const Filter& filter) {
 bool undo_part(const Pipeline& pipeline, std::uint32_t mask, std::span<const std::byte> encoded,
                std::size_t whole, std::size_t filled, std::size_t begin,
                std::span<std::byte> part) {
+  if (part.empty()) return true;
   const Filter* only = nullptr;
   for (std::size_t i = 0; i < pipeline.size(); ++i) {
     if ((mask >> i & 1U) != 0) continue;

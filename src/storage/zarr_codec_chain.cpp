@@ -118,6 +118,7 @@ void decode_bytes(std::span<const ByteCodec> codecs, std::span<const std::byte> 
 bool decode_bytes_part(std::span<const ByteCodec> codecs, std::span<const std::byte> in,
                        std::size_t whole, std::size_t filled, std::size_t begin,
                        std::span<std::byte> part) {
+  if (part.empty()) return true;
   if (codecs.size() > 1 && part.size() == whole) return false;
   std::size_t left = codecs.size();
   // Checksums, then one codec: what nearly every array has.
@@ -129,7 +130,7 @@ bool decode_bytes_part(std::span<const ByteCodec> codecs, std::span<const std::b
     if (in.size() != whole) {
       throw input_error(fmt::format("has {} bytes, expected {}", in.size(), whole));
     }
-    if (!part.empty()) std::memcpy(part.data(), in.data() + begin, part.size());
+    std::memcpy(part.data(), in.data() + begin, part.size());
     return true;
   }
   const Kind kind = codecs[0].kind;
