@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "anndata/cached_vector.hpp"
+#include "anndata/element_window.hpp"
 #include "anndata/sparse_arrays.hpp"
 #include "cellmill/anndata/csr_rows.hpp"
 #include "cellmill/core/error.hpp"
@@ -72,14 +73,18 @@ class CsrMatrix final : public MatrixSource {
                 (rows.size() + 1) * static_cast<std::int64_t>(sizeof(std::int64_t))};
   }
 
-  void fetch(Range rows, FetchedRows& out) const override { fetch(rows, indptr(rows), out); }
+  void fetch(Range rows, FetchedRows& out) const override {
+    ChunkCache none;
+    fetch(rows, indptr(rows), none, out);
+  }
 
-  void fetch(Range rows, std::span<const std::int64_t> offsets, FetchedRows& out) const override {
+  void fetch(Range rows, std::span<const std::int64_t> offsets, ChunkCache& cache,
+             FetchedRows& out) const override {
     out.rows = rows;
     out.indptr.assign(offsets.begin(), offsets.end());
     const Range stored{out.indptr.front(), out.indptr.back()};
-    fetch_range(*indices_, stored, out.indices);
-    fetch_range(*data_, stored, out.values);
+    cache.fetch_range(*indices_, stored, out.indices);
+    cache.fetch_range(*data_, stored, out.values);
   }
 
   void decode(const FetchedRows& fetched, CsrChunk& out) const override {
@@ -109,21 +114,19 @@ class CsrMatrix final : public MatrixSource {
 
   void visit_rows(const FetchedRows& fetched,
                   const std::function<void(const StoredRow&)>& visit) const override {
-    // Kept by the thread: rows of a block fit the cache, and their pages are touched once.
-    thread_local RawVector<std::byte> indices;
-    thread_local RawVector<std::byte> values;
-    decode_native(*indices_, fetched.indices, indices);
-    decode_native(*data_, fetched.values, values);
+    thread_local RawVector<std::byte> room_of_indices;
+    thread_local RawVector<std::byte> room_of_values;
+    ElementWindow indices(*indices_, fetched.indices, room_of_indices);
+    ElementWindow values(*data_, fetched.values, room_of_values);
     StoredRow stored;
     stored.index_dtype = indices_->info().dtype;
     stored.value_dtype = data_->info().dtype;
-    const std::int64_t first = fetched.indptr.front();
     for (std::size_t i = 0; i + 1 < fetched.indptr.size(); ++i) {
-      const std::int64_t at = fetched.indptr[i] - first;
+      const Range elements{fetched.indptr[i], fetched.indptr[i + 1]};
       stored.row = fetched.rows.begin + static_cast<std::int64_t>(i);
-      stored.nnz = fetched.indptr[i + 1] - fetched.indptr[i];
-      stored.indices = indices.data() + static_cast<std::size_t>(at) * index_bytes();
-      stored.values = values.data() + static_cast<std::size_t>(at) * value_bytes();
+      stored.nnz = elements.size();
+      stored.indices = indices.elements(elements);
+      stored.values = values.elements(elements);
       visit(stored);
     }
   }
@@ -133,8 +136,13 @@ class CsrMatrix final : public MatrixSource {
   }
 
   void verify_packed(const FetchedRows& fetched) const override {
-    for (const EncodedChunk& chunk : fetched.indices.chunks) indices_->packed_rows()->verify(chunk);
-    for (const EncodedChunk& chunk : fetched.values.chunks) data_->packed_rows()->verify(chunk);
+    const auto verify = [](const Array& array, const FetchedRange& range) {
+      for (const EncodedChunk& chunk : range.chunks) {
+        if (!chunk.verified) array.packed_rows()->verify(chunk);
+      }
+    };
+    verify(*indices_, fetched.indices);
+    verify(*data_, fetched.values);
   }
 
   void decode_rows(std::span<const PackedRow> rows, std::span<std::int32_t> indices,
@@ -175,27 +183,6 @@ class CsrMatrix final : public MatrixSource {
     resize_for_reuse(out.indices, nnz);
     resize_for_reuse(out.values, nnz);
     decode_range<Value>(*data_, fetched.values, out.values);
-  }
-
-  [[nodiscard]] std::size_t index_bytes() const { return dtype_size(indices_->info().dtype); }
-  [[nodiscard]] std::size_t value_bytes() const { return dtype_size(data_->info().dtype); }
-
-  /// All that was fetched, in the array's own type.
-  static void decode_native(const Array& array, const FetchedRange& fetched,
-                            RawVector<std::byte>& out) {
-    const std::size_t width = dtype_size(array.info().dtype);
-    const auto bytes = static_cast<std::size_t>(fetched.range.size()) * width;
-    if (out.size() < bytes) out.resize(bytes);
-    const std::int64_t length = array.info().chunk_shape[0];
-    for (const EncodedChunk& chunk : fetched.chunks) {
-      const std::int64_t first = chunk.chunk * length;
-      const Range part{std::max(fetched.range.begin - first, std::int64_t{0}),
-                       std::min(fetched.range.end - first, length)};
-      const std::int64_t to = first + part.begin - fetched.range.begin;
-      array.decode_part(chunk, part,
-                        std::span(out).subspan(static_cast<std::size_t>(to) * width,
-                                               static_cast<std::size_t>(part.size()) * width));
-    }
   }
 
   [[nodiscard]] static Range elements_of(const PackedRow& row) {

@@ -10,6 +10,7 @@
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/memory.hpp"
+#include "cellmill/core/parallel.hpp"
 #include "cellmill/core/stop.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/storage/codec_rates.hpp"
@@ -26,6 +27,7 @@ double seconds_since(Clock::time_point begin) {
 /// Takes batches for about so long.
 void take(Loader& loader, double seconds, LoaderBench::Run& run) {
   const auto begin = Clock::now();
+  const double processor_begin = processor_seconds();
   do {
     if (stop_requested()) throw stopped_error("bench was stopped");
     const std::shared_ptr<Batch> batch = loader.next();
@@ -34,6 +36,7 @@ void take(Loader& loader, double seconds, LoaderBench::Run& run) {
     run.nonzeros += batch->matrices.front().nnz();
   } while (seconds_since(begin) < seconds);
   run.seconds = seconds_since(begin);
+  run.processor_seconds = processor_seconds() - processor_begin;
 }
 
 LoaderBench::Run bench_batches(const LoaderBenchOptions& options, std::int64_t batch_size) {
@@ -86,10 +89,11 @@ std::string loader_text(const LoaderBench& bench) {
   std::string text = fmt::format("{} cells, shuffled\n", grouped(bench.cells));
   for (const auto& run : bench.runs) {
     text += fmt::format(
-        "  batches of {:<6} {:>12} cells/s  {:>8} batches/s, first after {}, {:.2f} rows read a "
-        "row, "
-        "{}/s fetched, peak memory {}\n",
+        "  batches of {:<6} {:>12} cells/s  {:>10} a core's second  {:>8} batches/s, first after "
+        "{}, "
+        "{:.2f} rows read a row, {}/s fetched, peak memory {}\n",
         run.batch_size, grouped(static_cast<std::int64_t>(cells_per_second(run))),
+        grouped(static_cast<std::int64_t>(static_cast<double>(run.cells) / run.processor_seconds)),
         grouped(
             static_cast<std::int64_t>(cells_per_second(run) / static_cast<double>(run.batch_size))),
         human_seconds(run.first_batch_seconds), run.rows_read_ratio,
@@ -114,6 +118,7 @@ nlohmann::json loader_json(const LoaderBench& bench) {
     runs.push_back({{"batch_size", run.batch_size},
                     {"cells_per_second", cells_per_second(run)},
                     {"seconds", run.seconds},
+                    {"processor_seconds", run.processor_seconds},
                     {"first_batch_seconds", run.first_batch_seconds},
                     {"rows_read_ratio", run.rows_read_ratio},
                     {"bytes_fetched", run.bytes_fetched},

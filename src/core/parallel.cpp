@@ -1,6 +1,7 @@
 #include "cellmill/core/parallel.hpp"
 
 #include <sched.h>
+#include <sys/resource.h>
 #include <tbb/global_control.h>
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
@@ -116,6 +117,15 @@ int default_threads(int local_ranks) {
     if (given > 0) cpus = unbound ? std::min(given, bound) : std::min(cpus, given);
   }
   return cpus;
+}
+
+double processor_seconds() {
+  rusage used{};
+  getrusage(RUSAGE_SELF, &used);
+  const auto seconds = [](const timeval& time) {
+    return static_cast<double>(time.tv_sec) + 1e-6 * static_cast<double>(time.tv_usec);
+  };
+  return seconds(used.ru_utime) + seconds(used.ru_stime);
 }
 
 }  // namespace cellmill

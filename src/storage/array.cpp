@@ -115,6 +115,7 @@ void EncodedChunk::own(RawVector<std::byte> all) {
 void EncodedChunk::begin(std::int64_t number) {
   chunk = number;
   missing = false;
+  verified = false;
   filter_mask = 0;
   offset = -1;
   bytes = {};

@@ -14,7 +14,9 @@ namespace {
 /// Rows that should be on their way whatever the sizes of windows and batches, so that all threads
 /// have work.
 constexpr std::int64_t rows_on_their_way = 16'384;
-constexpr std::int64_t rows_composed_ahead = 4'096;
+/// Enough for who takes them to be late now and then; few, so that they are in the caches when they
+/// are taken.
+constexpr std::int64_t rows_composed_ahead = 1'024;
 
 /// What a part of a window carries through the pass.
 struct Part : Fetched {
@@ -121,6 +123,7 @@ void LoaderRun::begin_visit(std::int64_t number) {
   }
   auto work = parts_.windows.plan(std::move(window), visit.plan->wanted);
   const std::int64_t cost = parts_.windows.cost(*work);
+  if (number == 0) parts_.windows.keep_chunks(parts_.budget, 2 * most_visits_ * cost);
   if (cost > parts_.budget.limit()) {
     (void)parts_.budget.reserve(cost, "a window of rows");  // says so
   }

@@ -43,21 +43,46 @@ void narrow_columns(const StoredRow& row, std::int32_t* out) {
   });
 }
 
+void copy_columns(const StoredRow& row, std::int32_t* out) {
+  if (row.index_dtype == DType::int64 || row.index_dtype == DType::uint64 ||
+      row.index_dtype == DType::uint32) {
+    narrow_columns(row, out);
+  } else {
+    convert_elements<std::int32_t>(row.index_dtype, bytes_of(row.indices, row.index_dtype, row.nnz),
+                                   std::span(out, static_cast<std::size_t>(row.nnz)));
+  }
+}
+
+void copy_values(const StoredRow& row, float* out) {
+  convert_elements<float>(row.value_dtype, bytes_of(row.values, row.value_dtype, row.nnz),
+                          std::span(out, static_cast<std::size_t>(row.nnz)));
+}
+
 }  // namespace
 
 std::int64_t copy_row(const StoredRow& row, std::int32_t n_cols, RowBuffers out) {
-  const auto nnz = static_cast<std::size_t>(row.nnz);
-  if (row.index_dtype == DType::int64 || row.index_dtype == DType::uint64 ||
-      row.index_dtype == DType::uint32) {
-    narrow_columns(row, out.columns);
-  } else {
-    convert_elements<std::int32_t>(row.index_dtype, bytes_of(row.indices, row.index_dtype, row.nnz),
-                                   std::span(out.columns, nnz));
-  }
-  convert_elements<float>(row.value_dtype, bytes_of(row.values, row.value_dtype, row.nnz),
-                          std::span(out.values, nnz));
-  if (is_canonical_row({out.columns, nnz}, n_cols)) return row.nnz;
+  copy_columns(row, out.columns);
+  copy_values(row, out.values);
+  if (is_canonical_row({out.columns, static_cast<std::size_t>(row.nnz)}, n_cols)) return row.nnz;
   return mend_row(row, n_cols, out);
+}
+
+RowView view_row(const StoredRow& row, std::int32_t n_cols, RowBuffers room) {
+  RowView view{room.columns, room.values, row.nnz};
+  if (row.index_dtype == DType::int32) {
+    view.columns = reinterpret_cast<const std::int32_t*>(row.indices);
+  } else {
+    copy_columns(row, room.columns);
+  }
+  if (!is_canonical_row({view.columns, static_cast<std::size_t>(row.nnz)}, n_cols)) {
+    return {room.columns, room.values, copy_row(row, n_cols, room)};
+  }
+  if (row.value_dtype == DType::float32) {
+    view.values = reinterpret_cast<const float*>(row.values);
+  } else {
+    copy_values(row, room.values);
+  }
+  return view;
 }
 
 std::int64_t keep_slots(RowBuffers row, std::int64_t nnz, std::span<const std::int32_t> slots,

@@ -24,6 +24,17 @@ struct RowBuffers {
 /// outside [0, n_cols)
 std::int64_t copy_row(const StoredRow& row, std::int32_t n_cols, RowBuffers out);
 
+/// A row in the types of a batch, where the disk's own types are those.
+struct RowView {
+  const std::int32_t* columns = nullptr;
+  const float* values = nullptr;
+  std::int64_t nnz = 0;
+};
+
+/// The row as copy_row makes it; what need not be converted stays where it is, the rest goes to
+/// `room`. \throws Error(input) for a column outside [0, n_cols)
+[[nodiscard]] RowView view_row(const StoredRow& row, std::int32_t n_cols, RowBuffers room);
+
 /// Keeps the columns that have a slot, as their slots, in place; sorted if `shuffles`.
 /// \returns the number that is left
 std::int64_t keep_slots(RowBuffers row, std::int64_t nnz, std::span<const std::int32_t> slots,

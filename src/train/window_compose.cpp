@@ -3,6 +3,7 @@
 #include <span>
 #include <utility>
 
+#include "cellmill/core/stream_copy.hpp"
 #include "train/window_reader.hpp"
 
 namespace cellmill {
@@ -20,9 +21,9 @@ RowBuffers row_scratch(std::int64_t nnz) {
   return {columns.data(), values.data()};
 }
 
-void scatter(RowBuffers row, std::int64_t nnz, std::span<float> dense) {
+void scatter(RowView row, std::span<float> dense) {
   std::fill(dense.begin(), dense.end(), 0.0F);
-  for (std::int64_t i = 0; i < nnz; ++i) {
+  for (std::int64_t i = 0; i < row.nnz; ++i) {
     dense[static_cast<std::size_t>(row.columns[i])] = row.values[i];
   }
 }
@@ -59,6 +60,15 @@ std::int64_t WindowReader::finish_row(std::size_t m, std::int32_t source, RowBuf
   return nnz;
 }
 
+RowView WindowReader::finished_row(std::size_t m, std::int32_t source, const StoredRow& row) const {
+  const RowBuffers room = row_scratch(row.nnz);
+  const std::int32_t n_cols = matrices_[m]->source(source).n_cols();
+  if (matrices_[m]->slots(source).empty() && !transform(m).any()) {
+    return view_row(row, n_cols, room);
+  }
+  return {room.columns, room.values, finish_row(m, source, room, copy_row(row, n_cols, room))};
+}
+
 void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r) const {
   const WindowWork::Read& read = work.reads[r];
   WindowWork::MatrixWork& of = work.matrices[m];
@@ -67,8 +77,7 @@ void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r)
   const bool dense = options_.layout == BatchLayout::dense;
   for_wanted_rows(
       work, read, first_row, source, *of.fetched[r], [&](const StoredRow& row, auto targets) {
-        RowBuffers first{};  // where the row was decoded
-        std::int64_t nnz = 0;
+        const RowView found = finished_row(m, read.source, row);
         for (const WindowWork::Target& target : targets) {
           const std::int64_t in_window = target.place / work.window.batch_size;
           const std::int64_t in_batch = target.place % work.window.batch_size;
@@ -78,25 +87,17 @@ void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r)
           BatchMatrix& out =
               work.batches[static_cast<std::size_t>(wanted - work.wanted.begin())]->matrices[m];
           if (dense) {
-            if (first.columns == nullptr) {
-              first = row_scratch(row.nnz);
-              nnz = finish_row(m, read.source, first, copy_row(row, source.n_cols(), first));
-            }
-            scatter(first, nnz, dense_row(out, in_batch));
+            scatter(found, dense_row(out, in_batch));
             continue;
           }
           const auto at = static_cast<std::size_t>(out.indptr[static_cast<std::size_t>(in_batch)]);
-          const RowBuffers to{out.indices.data() + at, out.values.data() + at};
-          if (first.columns == nullptr) {
-            first = to;
-            nnz = finish_row(m, read.source, to, copy_row(row, source.n_cols(), to));
-          } else {
-            std::copy_n(first.columns, nnz, to.columns);
-            std::copy_n(first.values, nnz, to.values);
-          }
-          of.nnz[static_cast<std::size_t>(target.place)] = static_cast<std::int32_t>(nnz);
+          const auto nnz = static_cast<std::size_t>(found.nnz);
+          copy_past_caches(out.indices.data() + at, found.columns, nnz * sizeof(std::int32_t));
+          copy_past_caches(out.values.data() + at, found.values, nnz * sizeof(float));
+          of.nnz[static_cast<std::size_t>(target.place)] = static_cast<std::int32_t>(found.nnz);
         }
       });
+  if (!dense) finish_copies();
 }
 
 void WindowReader::decode_staged(WindowWork& work, std::size_t m, std::size_t r) const {
@@ -107,15 +108,13 @@ void WindowReader::decode_staged(WindowWork& work, std::size_t m, std::size_t r)
   WindowWork::MatrixWork::Staged& staged = of.staged[r];
   for_wanted_rows(
       work, read, first_row, source, *of.fetched[r], [&](const StoredRow& row, auto targets) {
-        const RowBuffers scratch = row_scratch(row.nnz);
-        const std::int64_t nnz =
-            finish_row(m, read.source, scratch, copy_row(row, source.n_cols(), scratch));
+        const RowView found = finished_row(m, read.source, row);
         const auto at = static_cast<std::int64_t>(staged.columns.size());
-        staged.columns.insert(staged.columns.end(), scratch.columns, scratch.columns + nnz);
-        staged.values.insert(staged.values.end(), scratch.values, scratch.values + nnz);
+        staged.columns.insert(staged.columns.end(), found.columns, found.columns + found.nnz);
+        staged.values.insert(staged.values.end(), found.values, found.values + found.nnz);
         for (const WindowWork::Target& target : targets) {
           const auto place = static_cast<std::size_t>(target.place);
-          of.nnz[place] = static_cast<std::int32_t>(nnz);
+          of.nnz[place] = static_cast<std::int32_t>(found.nnz);
           of.staged_at[place] = at;
         }
       });
@@ -223,7 +222,7 @@ void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::siz
       const bool is_there = work.read_of_place[place_of(row)] >= 0;
       const std::int64_t nnz = is_there ? finish_row(m, source, from, had) : 0;
       if (dense) {
-        scatter(from, nnz, dense_row(out, row));
+        scatter({from.columns, from.values, nnz}, dense_row(out, row));
       } else if (!straight) {
         std::copy_n(from.columns, nnz, out.indices.data() + end);
         std::copy_n(from.values, nnz, out.values.data() + end);
@@ -260,7 +259,9 @@ void WindowReader::compose_obsm(WindowWork& work, std::size_t wanted, Batch& bat
 }
 
 std::shared_ptr<Batch> WindowReader::compose(WindowWork& work, std::size_t wanted) const {
+  // Where nothing was decoded into it yet, the batch given back last, which is in the caches still.
   std::shared_ptr<Batch> batch = std::move(work.batches[wanted]);
+  if (!batch) batch = new_batch();
   const Window& window = work.window;
   const auto first = window.rows.begin() + work.wanted[wanted].in_window * window.batch_size;
   const auto left = window.rows.end() - first;

@@ -16,8 +16,8 @@ namespace {
 constexpr std::int64_t bytes_a_value = sizeof(std::int32_t) + sizeof(float);
 /// Rows that are read though nobody wants them, rather than to begin another read.
 constexpr std::int64_t most_gap = 8;
-/// Rows of one read: their decoded values should fit the cache.
-constexpr std::int64_t most_rows = 128;
+/// Rows of one read: what a chunk at its ends is decoded for twice should be little beside it.
+constexpr std::int64_t most_rows = 2'048;
 /// Fetched reads whose buffers are kept for the next ones.
 constexpr std::size_t most_fetched = 4'096;
 
@@ -65,7 +65,26 @@ std::int64_t WindowReader::standing_bytes() const {
   return bytes;
 }
 
-ReadCounts WindowReader::counts() const { return {rows_handed_out_, rows_read_, bytes_fetched_}; }
+ReadCounts WindowReader::counts() const {
+  return {rows_handed_out_, rows_read_, cache_.bytes_read()};
+}
+
+void WindowReader::keep_chunks(MemoryBudget& budget, std::int64_t left_free) {
+  if (kept_.bytes() > 0) return;
+  double all = 0;
+  for (const auto& matrix : matrices_) {
+    for (std::int32_t source = 0; source < data_->n_sources(); ++source) {
+      all +=
+          matrix->encoded_bytes_per_nonzero() * static_cast<double>(matrix->source(source).nnz());
+    }
+  }
+  constexpr double slack = 1.1;
+  const std::int64_t wanted = std::min((budget.limit() - budget.reserved() - left_free) / 2,
+                                       static_cast<std::int64_t>(slack * all));
+  if (wanted <= 0) return;
+  kept_ = budget.reserve(wanted, "chunks for the next epoch");
+  cache_.set_capacity(wanted);
+}
 
 std::int64_t WindowReader::nnz_of(std::size_t m, std::int64_t row) const {
   const Dataset::Place at = data_->place(row);
@@ -163,18 +182,20 @@ void WindowReader::make_offsets(const WindowWork& work, std::size_t wanted, std:
   }
 }
 
+std::shared_ptr<Batch> WindowReader::new_batch() const {
+  std::shared_ptr<Batch> batch = batches_->take();
+  batch->matrices.resize(matrices_.size());
+  batch->obsm.resize(obsm_.size());
+  batch->obs.resize(obs_.size());
+  return batch;
+}
+
 void WindowReader::begin(WindowWork& work) const {
   const std::size_t places = work.window.rows.size();
   work.matrices.resize(matrices_.size());
   work.obsm.resize(obsm_.size());
   for (auto& rows : work.obsm) rows.resize(work.reads.size());
   work.batches.resize(work.wanted.size());
-  for (auto& batch : work.batches) {
-    batch = batches_->take();
-    batch->matrices.resize(matrices_.size());
-    batch->obsm.resize(obsm_.size());
-    batch->obs.resize(obs_.size());
-  }
   for (std::size_t m = 0; m < matrices_.size(); ++m) {
     WindowWork::MatrixWork& of = work.matrices[m];
     of.fetched.resize(work.reads.size());
@@ -189,6 +210,7 @@ void WindowReader::begin(WindowWork& work) const {
     }
     if (!goes_direct(m)) continue;
     for (std::size_t b = 0; b < work.wanted.size(); ++b) {
+      if (!work.batches[b]) work.batches[b] = new_batch();
       BatchMatrix& out = work.batches[b]->matrices[m];
       make_offsets(work, b, m, out);
       if (options_.layout == BatchLayout::dense) {
@@ -211,8 +233,7 @@ void WindowReader::fetch(WindowWork& work, Range reads) const {
       const JoinedMatrix& matrix = *matrices_[m];
       FetchedRows& fetched = *(work.matrices[m].fetched[at] = fetched_->take());
       matrix.source(read.source)
-          .fetch(read.rows, matrix.offsets(read.source).offsets(read.rows), fetched);
-      bytes_fetched_ += fetched.encoded_bytes();
+          .fetch(read.rows, matrix.offsets(read.source).offsets(read.rows), cache_, fetched);
     }
     for (std::size_t k = 0; k < obsm_.size(); ++k) {
       const std::vector<float> rows =

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "cellmill/core/memory.hpp"
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/storage/array.hpp"
+#include "cellmill/storage/chunk_cache.hpp"
 #include "cellmill/train/dataset.hpp"
 #include "cellmill/train/loader.hpp"
 #include "train/joined_matrix.hpp"
@@ -33,6 +35,10 @@ class WindowReader {
   [[nodiscard]] std::int64_t standing_bytes() const;
   [[nodiscard]] ReadCounts counts() const;
 
+  /// From now on keeps encoded chunks for the next epochs, in half of what the budget has beyond
+  /// `left_free`. Before the first fetch; only the first call counts.
+  void keep_chunks(MemoryBudget& budget, std::int64_t left_free);
+
   /// What to read for the wanted batches of a window.
   [[nodiscard]] std::shared_ptr<WindowWork> plan(Window window,
                                                  std::vector<WantedBatch> wanted) const;
@@ -51,6 +57,7 @@ class WindowReader {
   [[nodiscard]] bool goes_direct(std::size_t m) const {
     return !stays_packed(m) && (options_.layout == BatchLayout::dense || matrices_[m]->keeps_all());
   }
+  [[nodiscard]] std::shared_ptr<Batch> new_batch() const;
   [[nodiscard]] const RowTransform& transform(std::size_t m) const;
   [[nodiscard]] std::int64_t nnz_of(std::size_t m, std::int64_t row) const;
   void make_offsets(const WindowWork& work, std::size_t wanted, std::size_t m,
@@ -65,17 +72,22 @@ class WindowReader {
   std::int64_t finish_row(std::size_t m, std::int32_t source, RowBuffers row,
                           std::int64_t nnz) const;
 
+  /// A row as it goes into a batch; good until this thread's next one.
+  [[nodiscard]] RowView finished_row(std::size_t m, std::int32_t source,
+                                     const StoredRow& row) const;
+
   std::shared_ptr<const Dataset> data_;
   ReadOptions options_;
   std::vector<std::unique_ptr<JoinedMatrix>> matrices_;
   std::vector<std::shared_ptr<const ObsValues>> obs_;
   std::vector<std::vector<std::unique_ptr<Array>>> obsm_;  ///< of each, of each source
   std::vector<std::int64_t> obsm_columns_;
+  MemoryBudget::Reservation kept_;
+  mutable ChunkCache cache_;
   std::shared_ptr<SharedPool<Batch>> batches_;
   std::shared_ptr<SharedPool<FetchedRows>> fetched_;
   mutable std::atomic<std::int64_t> rows_handed_out_{0};
   mutable std::atomic<std::int64_t> rows_read_{0};
-  mutable std::atomic<std::int64_t> bytes_fetched_{0};
 };
 
 }  // namespace cellmill

@@ -14,6 +14,7 @@
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/core/raw_vector.hpp"
 #include "cellmill/storage/array.hpp"
+#include "cellmill/storage/chunk_cache.hpp"
 #include "cellmill/storage/group.hpp"
 
 namespace cellmill {
@@ -95,9 +96,11 @@ class MatrixSource {
   }
 
   /// The same for who knows the rows' offsets already: random order must not read them again.
-  /// \param offsets as indptr(rows) gives them
-  virtual void fetch(Range rows, std::span<const std::int64_t> offsets, FetchedRows& out) const {
-    static_cast<void>(offsets);
+  /// \param offsets as indptr(rows) gives them \param cache which keeps what it has room for;
+  /// matrices that were sorted into rows have no use for it
+  virtual void fetch(Range rows, std::span<const std::int64_t> offsets, ChunkCache& cache,
+                     FetchedRows& out) const {
+    static_cast<void>(offsets), static_cast<void>(cache);
     fetch(rows, out);
   }
 

@@ -27,6 +27,7 @@ struct LoaderBench {
     std::int64_t cells = 0;
     std::int64_t nonzeros = 0;
     double seconds = 0;
+    double processor_seconds = 0;
     double first_batch_seconds = 0;  ///< from opening the files
     double rows_read_ratio = 0;      ///< rows fetched, over rows handed out
     std::int64_t bytes_fetched = 0;  ///< encoded, while it counted

@@ -48,4 +48,7 @@ class Arena {
 /// this node. At least 1.
 [[nodiscard]] int default_threads(int local_ranks);
 
+/// Processor time of all threads of this process so far, in the system too.
+[[nodiscard]] double processor_seconds();
+
 }  // namespace cellmill

@@ -39,6 +39,7 @@ struct EncodedChunk {
   bool missing = false;              ///< never written: reads as the fill value
   std::uint32_t filter_mask = 0;     ///< HDF5: bit i set means filter i was skipped
   std::int64_t offset = -1;          ///< in the file, for messages; −1 where it means nothing
+  bool verified = false;             ///< PackedRows::verify() found nothing wrong with it
   std::span<const std::byte> bytes;  ///< in `owned`, or in the FetchedChunks that it is one of
   RawVector<std::byte> owned;
 
