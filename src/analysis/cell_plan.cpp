@@ -26,49 +26,10 @@ std::int64_t CellPlan::kept_of_plate(std::int32_t plate) const {
 
 namespace {
 
-/// Segments whose offsets or obs are read together: enough that a chunk of either is decoded once
-/// or twice, not often.
-constexpr std::int64_t segments_together = 25;
-
-/// The end of a run of segments [begin, …) of one plate, at most `limit` long.
-std::int64_t run_end(const std::vector<Segment>& segments, std::int64_t begin, std::int64_t end) {
-  std::int64_t stop = begin;
-  while (stop < end && stop - begin < segments_together &&
-         segments[static_cast<std::size_t>(stop)].source ==
-             segments[static_cast<std::size_t>(begin)].source) {
-    ++stop;
-  }
-  return stop;
-}
-
-std::vector<Range> runs_of(const std::vector<Segment>& segments, Range part) {
-  std::vector<Range> runs;
-  for (std::int64_t at = part.begin; at < part.end; at = runs.back().end) {
-    runs.push_back({at, run_end(segments, at, part.end)});
-  }
-  return runs;
-}
-
-Range rows_of(const std::vector<Segment>& segments, Range run) {
-  return {segments[static_cast<std::size_t>(run.begin)].rows.begin,
-          segments[static_cast<std::size_t>(run.end) - 1].rows.end};
-}
-
-void count_nonzeros(const RunInputs& inputs, std::vector<Segment>& segments, Range part,
-                    Arena& arena) {
-  const std::vector<Range> runs = runs_of(segments, part);
-  arena.for_each(static_cast<std::int64_t>(runs.size()), [&](std::int64_t r) {
-    const Range run = runs[static_cast<std::size_t>(r)];
-    const Range rows = rows_of(segments, run);
-    const auto source =
-        static_cast<std::size_t>(segments[static_cast<std::size_t>(run.begin)].source);
-    const std::vector<std::int64_t> indptr = inputs.plates[source].data->x().indptr(rows);
-    for (std::int64_t at = run.begin; at < run.end; ++at) {
-      Segment& segment = segments[static_cast<std::size_t>(at)];
-      segment.nnz = indptr[static_cast<std::size_t>(segment.rows.end - rows.begin)] -
-                    indptr[static_cast<std::size_t>(segment.rows.begin - rows.begin)];
-    }
-  });
+std::vector<const MatrixSource*> matrices_of(const RunInputs& inputs) {
+  std::vector<const MatrixSource*> matrices;
+  for (const Plate& plate : inputs.plates) matrices.push_back(&plate.data->x());
+  return matrices;
 }
 
 /// Masks of this rank's segments and the batches of the cells that stay.
@@ -121,40 +82,17 @@ void choose_cells(const RunInputs& inputs, const RunOptions& options, CellPlan& 
 
 void prepare_rows(const RunInputs& inputs, const std::filesystem::path& folder, CellPlan& plan,
                   Arena& arena) {
-  for (std::size_t p = 0; p < inputs.plates.size(); ++p) {
-    Range part = plan.mine;  // of this plate
-    const auto source_of = [&](std::int64_t at) {
-      return static_cast<std::size_t>(plan.segments[static_cast<std::size_t>(at)].source);
-    };
-    while (part.begin < part.end && source_of(part.begin) != p) ++part.begin;
-    while (part.begin < part.end && source_of(part.end - 1) != p) --part.end;
-    const MatrixSource& x = inputs.plates[p].data->x();
-    if (part.empty() || x.has_rows()) continue;
-    x.prepare(rows_of(plan.segments, part), folder, arena);
-    count_nonzeros(inputs, plan.segments, part, arena);
-  }
+  std::vector<const MatrixSource*> unsorted = matrices_of(inputs);
+  for (const MatrixSource*& x : unsorted) x = x->has_rows() ? nullptr : x;
+  prepare_rows(plan, unsorted, folder, arena);
+  count_nonzeros(plan.segments, unsorted, plan.mine, arena);  // until now they were a guess
 }
 
 CellPlan plan_cells(const RunInputs& inputs, const RunOptions& options, Communicator& comm,
                     Arena& arena) {
   std::vector<std::int64_t> rows;
   for (const Plate& plate : inputs.plates) rows.push_back(plate.data->n_obs());
-  CellPlan plan;
-  plan.segments = make_segments(rows);
-  const auto n_segments = static_cast<std::int64_t>(plan.segments.size());
-
-  const Range part = even_part(n_segments, comm.size(), comm.rank());
-  with_pulse(comm, [&](PulseControl&) { count_nonzeros(inputs, plan.segments, part, arena); });
-  std::vector<std::int64_t> numbers;
-  for (std::int64_t at = part.begin; at < part.end; ++at) {
-    numbers.push_back(plan.segments[static_cast<std::size_t>(at)].nnz);
-  }
-  numbers = all_gather(comm, numbers);
-  for (std::size_t at = 0; at < plan.segments.size(); ++at) plan.segments[at].nnz = numbers[at];
-
-  const ShardPlan shards(plan.segments, comm.size());
-  for (int rank = 0; rank < comm.size(); ++rank) plan.shards.push_back(shards.segments_of(rank));
-  plan.mine = shards.segments_of(comm.rank());
+  CellPlan plan{plan_segments(rows, matrices_of(inputs), comm, arena), {}, {}, {}, {}};
   with_pulse(comm, [&](PulseControl&) { choose_cells(inputs, options, plan, arena); });
 
   std::vector<std::int64_t> kept;

@@ -1,6 +1,8 @@
 #include "analysis/row_output.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <optional>
 #include <utility>
 
 namespace cellmill {
@@ -9,14 +11,17 @@ namespace {
 class UnitOutput final : public RowOutput {
  public:
   UnitOutput(std::unique_ptr<ArrayWriter> writer, std::size_t row_bytes, std::vector<Range> ranges,
-             int rank)
+             int rank, const UnitTasks& tasks)
       : writer_(std::move(writer)),
         row_bytes_(row_bytes),
         ranges_(std::move(ranges)),
         rank_(rank),
         unit_(writer_->unit_rows()),
         next_(ranges_[static_cast<std::size_t>(rank)].begin),
-        own_begin_(first_own_row(rank)) {}
+        own_begin_(first_own_row(rank)),
+        at_once_(tasks.at_once) {
+    if (at_once_ > 0) tasks_.emplace(*tasks.arena);
+  }
 
   void append(std::span<const std::byte> rows) override {
     while (!rows.empty()) {
@@ -51,6 +56,7 @@ class UnitOutput final : public RowOutput {
 
   void finish() override {
     if (!unit_rows_.empty()) write_unit((next_ - 1) / unit_ * unit_);
+    if (tasks_) tasks_->wait();
   }
 
  private:
@@ -72,8 +78,17 @@ class UnitOutput final : public RowOutput {
   }
 
   void write_unit(std::int64_t first_row) {
-    writer_->write_rows(first_row, unit_rows_);
-    unit_rows_.clear();
+    if (!tasks_ || waiting_ >= at_once_) {
+      writer_->write_rows(first_row, unit_rows_);
+      unit_rows_.clear();
+      return;
+    }
+    ++waiting_;
+    tasks_->run([this, first_row, rows = std::move(unit_rows_)] {
+      writer_->write_rows(first_row, rows);
+      --waiting_;
+    });
+    unit_rows_ = {};
   }
 
   std::unique_ptr<ArrayWriter> writer_;
@@ -85,6 +100,9 @@ class UnitOutput final : public RowOutput {
   std::int64_t own_begin_;  ///< rows from here on are written by this rank
   std::vector<std::byte> head_;
   std::vector<std::byte> unit_rows_;  ///< of the unit being filled
+  int at_once_;
+  std::atomic<int> waiting_{0};        ///< units that tasks have
+  std::optional<Arena::Tasks> tasks_;  ///< last: waits for them before anything else dies
 };
 
 class PlacedOutput final : public RowOutput {
@@ -117,8 +135,8 @@ class PlacedOutput final : public RowOutput {
 
 std::unique_ptr<RowOutput> make_unit_output(std::unique_ptr<ArrayWriter> writer,
                                             std::size_t row_bytes, std::vector<Range> ranges,
-                                            int rank) {
-  return std::make_unique<UnitOutput>(std::move(writer), row_bytes, std::move(ranges), rank);
+                                            int rank, const UnitTasks& tasks) {
+  return std::make_unique<UnitOutput>(std::move(writer), row_bytes, std::move(ranges), rank, tasks);
 }
 
 std::unique_ptr<RowOutput> make_placed_output(ParallelRows& file, std::string dataset,

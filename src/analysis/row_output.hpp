@@ -10,6 +10,7 @@
 
 #include "cellmill/comm/communicator.hpp"
 #include "cellmill/comm/pulse.hpp"
+#include "cellmill/core/parallel.hpp"
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/storage/group.hpp"
 #include "cellmill/storage/parallel_hdf5.hpp"
@@ -34,12 +35,20 @@ class RowOutput {
   virtual void finish() = 0;
 };
 
+/// How many whole units may wait to be encoded and written by tasks while more rows come; each
+/// takes about twice its bytes. What comes beyond them is written by append itself.
+struct UnitTasks {
+  Arena* arena = nullptr;
+  int at_once = 0;
+};
+
 /// Zarr: whole units (chunks or shards) are written by the rank in whose rows they begin. What a
 /// rank holds of a unit that began before its rows, at most one unit, is sent to that rank at the
 /// end. \param ranges the rows of every rank: contiguous, in order, from 0 to the array's length
 [[nodiscard]] std::unique_ptr<RowOutput> make_unit_output(std::unique_ptr<ArrayWriter> writer,
                                                           std::size_t row_bytes,
-                                                          std::vector<Range> ranges, int rank);
+                                                          std::vector<Range> ranges, int rank,
+                                                          const UnitTasks& tasks = {});
 
 /// Contiguous HDF5 through `file`, whose calls are made on the main thread by `control`.
 [[nodiscard]] std::unique_ptr<RowOutput> make_placed_output(ParallelRows& file, std::string dataset,

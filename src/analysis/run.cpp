@@ -9,6 +9,8 @@
 #include <optional>
 
 #include "analysis/choose_genes.hpp"
+#include "analysis/joint_output.hpp"
+#include "analysis/rank_memory.hpp"
 #include "analysis/run_inputs.hpp"
 #include "analysis/run_output.hpp"
 #include "analysis/run_passes.hpp"
@@ -21,27 +23,6 @@
 namespace cellmill {
 namespace {
 
-/// Heap that no reservation accounts for: allocator slack, thread stacks, library state.
-constexpr std::int64_t unaccounted = std::int64_t{24} << 20;
-
-std::int64_t rank_memory(const RunOptions& options, const Communicator& comm) {
-  if (options.memory > 0) return options.memory;
-  return available_memory() / 10 * 7 / std::max(1, comm.local_size());
-}
-
-/// What buffers may take: the rank's memory less what the process (MPI above all) already holds.
-std::int64_t buffer_limit(const RunOptions& options, const Communicator& comm) {
-  const std::int64_t memory = rank_memory(options, comm);
-  const std::int64_t limit = memory - current_rss() - unaccounted;
-  if (limit < (std::int64_t{16} << 20)) {
-    throw input_error(
-        fmt::format("--memory {}: {} are taken before any data is read; at least {} are needed",
-                    human_bytes(memory), human_bytes(current_rss() + unaccounted),
-                    human_bytes(current_rss() + unaccounted + (std::int64_t{64} << 20))));
-  }
-  return limit;
-}
-
 void check_options(const RunOptions& options) {
   if (options.n_top_genes < 1) throw usage_error("--n-top-genes must be at least 1");
   if (options.n_comps && *options.n_comps < 1) throw usage_error("--n-comps must be at least 1");
@@ -50,13 +31,7 @@ void check_options(const RunOptions& options) {
   if (options.target_sum && !(*options.target_sum > 0))
     throw usage_error("--target-sum must be above 0");
   if (options.label.empty()) throw usage_error("--label must not be empty");
-  const std::string extension = options.output.extension().string();
-  if (extension != ".zarr" && extension != ".h5ad") {
-    throw usage_error(
-        fmt::format("{}: the output's name must end in .zarr or .h5ad", options.output.string()));
-  }
-  if (options.zarr_format != 2 && options.zarr_format != 3)
-    throw usage_error("--zarr-format must be 2 or 3");
+  check_output(options.output, options.zarr_format);
 }
 
 /// Every plate must contribute cells: a plate that the filter empties is a mistake in the filter or
@@ -135,8 +110,8 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   std::unique_ptr<RunOutput> output;
   RunInputs inputs;
   with_pulse(comm, [&](PulseControl&) {
-    budget.emplace(buffer_limit(options, comm));
-    output = std::make_unique<RunOutput>(options, comm.rank());
+    budget.emplace(buffer_limit(options.memory, comm));
+    output = std::make_unique<RunOutput>(options, comm);
     inputs = open_inputs(options, comm.rank());
   });
   CellPlan plan = plan_cells(inputs, options, comm, arena);
@@ -200,7 +175,7 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   summary.output = options.output;
   if (comm.rank() == 0) summary.plates = funnel_of(context, counts, chosen);
   gather_timings(context, summary);
-  output->finish(context, summary);
+  output->finish(summary);
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
 }

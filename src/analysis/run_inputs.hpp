@@ -8,12 +8,12 @@
 #include <string>
 #include <vector>
 
+#include "analysis/segment_plan.hpp"
 #include "cellmill/analysis/run.hpp"
 #include "cellmill/anndata/anndata.hpp"
 #include "cellmill/anndata/gene_join.hpp"
 #include "cellmill/anndata/selection.hpp"
 #include "cellmill/comm/pulse.hpp"
-#include "cellmill/stream/segment.hpp"
 
 namespace cellmill {
 
@@ -43,12 +43,9 @@ struct RunInputs {
 [[nodiscard]] RunInputs open_inputs(const RunOptions& options, int rank);
 
 /// Which cells are kept, and who reads which. Segments of all ranks; masks of this rank's only.
-struct CellPlan {
-  std::vector<Segment> segments;  ///< of all plates
-  std::vector<Range> shards;      ///< segments of each rank
+struct CellPlan : SegmentPlan {
   std::vector<std::int64_t>
       kept_before;  ///< of each segment (and at the end): cells kept in the ones before
-  Range mine;       ///< this rank's segments
   std::vector<std::int64_t> read_of_batch;  ///< cells of each batch over all ranks, kept or not
   std::vector<std::vector<bool>> keep;      ///< of each of mine, each row
   std::vector<std::int32_t> batch;          ///< of each kept cell of mine, in order

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <bit>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -23,46 +24,35 @@ std::int64_t rows_of_chunk(std::int64_t row_bytes, std::int64_t n_rows) {
   return std::min(static_cast<std::int64_t>(fit), std::max<std::int64_t>(n_rows, 1));
 }
 
-/// Ranges one after the other, of these lengths.
-std::vector<Range> consecutive(const std::vector<std::int64_t>& lengths) {
-  std::vector<Range> ranges;
-  std::int64_t at = 0;
-  for (const std::int64_t length : lengths) {
-    ranges.push_back({at, at + length});
-    at += length;
+/// The joined obs of the cells that a run keeps.
+FrameOutput obs_output(const RunContext& run) {
+  const RunInputs& inputs = run.inputs;
+  FrameParts parts;
+  const bool joined = inputs.plates.size() > 1 && !run.options.index_unique.empty();
+  for (const Plate& plate : inputs.plates) {
+    parts.rows.push_back(&plate.data->obs());
+    parts.suffixes.push_back(joined ? run.options.index_unique + plate.name : "");
+    parts.keys.push_back(plate.name);
   }
-  return ranges;
+  parts.columns = parts.rows;
+  parts.label = run.options.label;
+  FrameRows rows{run.plan.segments, run.plan.kept_before, {}};
+  rows.keep = [&run](std::int32_t source, Range of_source) {
+    const Plate& plate = run.inputs.plates[static_cast<std::size_t>(source)];
+    return kept_rows(run.inputs, plate, of_source, run.options);
+  };
+  return {std::move(parts), std::move(rows)};
 }
 
 }  // namespace
 
-RunOutput::RunOutput(const RunOptions& options, int rank)
-    : options_(options), rank_(rank), partial_(partial_path(options.output)) {
-  if (rank == 0) atomic_.emplace(options.output, options.if_exists);
-}
+RunOutput::RunOutput(const RunOptions& options, Communicator& comm)
+    : options_(options), output_(options.output, options.zarr_format, options.if_exists, comm) {}
 
-RunOutput::~RunOutput() = default;
-
-std::unique_ptr<Group> RunOutput::open(OpenMode mode) const {
-  if (hdf5()) return open_hdf5(partial_, mode);
-  return open_zarr(partial_, mode,
-                   options_.zarr_format == 2 ? StoreFormat::zarr2 : StoreFormat::zarr3);
-}
-
-void RunOutput::create_skeleton(const RunContext& run, const ChosenGenes& chosen,
-                                const Components& components) {
-  root_ = open(OpenMode::create);
-  write_anndata_root(*root_);
-  write_kept_genes(*root_, run, chosen);
-  write_components(*root_, run, components);
-  write_hvg(*root_, run, chosen);
-  create_arrays(run, components);
-  obs_->create(*root_, root_->format());
-}
-
-void RunOutput::create_arrays(const RunContext& run, const Components& components) {
+void RunOutput::create_arrays(Group& root, const RunContext& run,
+                              const Components& components) const {
   const std::int64_t n_cells = run.plan.n_cells();
-  const std::string small_codec = hdf5() ? "none" : "lz4";
+  const std::string small_codec = output_.hdf5() ? "none" : "lz4";
   const auto one_dimensional = [&](DType dtype, std::int64_t length) {
     ArraySpec spec;
     spec.dtype = dtype;
@@ -74,17 +64,17 @@ void RunOutput::create_arrays(const RunContext& run, const Components& component
   ArraySpec pca;
   pca.dtype = DType::float32;
   pca.shape = {n_cells, components.k};
-  pca.chunk_shape = {rows_of_chunk(components.k * 4, n_cells), components.k};
+  pca.chunk_shape = {rows_of_chunk(std::int64_t{4} * components.k, n_cells), components.k};
   pca.codec = "none";  // the low bits of floats are noise: a codec would cost time and save a tenth
-  create_element(*root_->group("obsm"), "X_pca", pca);
+  create_element(*root.group("obsm"), "X_pca", pca);
   if (options_.write_x == WriteX::none) return;
   const std::int64_t nnz = nonzero_rows_.back().end;
   const auto x = create_csr_matrix(
-      *root_, "X", n_cells, static_cast<std::int64_t>(components.loadings.size()) / components.k);
+      root, "X", n_cells, static_cast<std::int64_t>(components.loadings.size()) / components.k);
   x->create_array("data", one_dimensional(DType::float32, nnz));
   x->create_array("indices", one_dimensional(DType::int32, nnz));
   x->create_array("indptr", one_dimensional(DType::int64, n_cells + 1));
-  if (options_.write_x == WriteX::lognorm) create_dict(*root_->group("uns"), "log1p");
+  if (options_.write_x == WriteX::lognorm) create_dict(*root.group("uns"), "log1p");
 }
 
 void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Components& components,
@@ -104,68 +94,34 @@ void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Compone
     indptr_rows_[r].end += after;
   }
 
-  with_pulse(run.comm, [&](PulseControl& control) {
-    obs_.emplace(run.inputs, run.plan, options_);
-    if (rank_ != 0) return;
+  std::optional<FrameOutput> obs;
+  with_pulse(run.comm, [&](PulseControl&) { obs.emplace(obs_output(run)); });
+  {
     const auto timed = clock.time(PassClock::Stage::writing);
-    create_skeleton(run, chosen, components);
-    if (!hdf5()) return;
-    obs_->write(*root_, {0, run.plan.n_cells()}, run.arena, [&] { control.check(); });
-    root_->flush();
-    root_.reset();
-  });
-  if (hdf5()) {
-    rows_ = open_parallel_rows(partial_);
-  } else {
-    with_pulse(run.comm, [&](PulseControl& control) {
-      if (rank_ != 0) root_ = open(OpenMode::update);
-      const auto timed = clock.time(PassClock::Stage::writing);
-      const std::int64_t unit = obs_->unit_rows();
-      const Range units = even_part((run.plan.n_cells() + unit - 1) / unit, run.comm.size(), rank_);
-      const Range mine{units.begin * unit, std::min(units.end * unit, run.plan.n_cells())};
-      if (!mine.empty()) obs_->write(*root_, mine, run.arena, [&] { control.check(); });
+    output_.create({&*obs, 1}, run.arena, [&](Group& root) {
+      write_anndata_root(root);
+      write_kept_genes(root, run, chosen);
+      write_components(root, run, components);
+      write_hvg(root, run, chosen);
+      create_arrays(root, run, components);
     });
   }
-  run.timings.push_back(clock.timing(rank_, "output (obs, var)", run.arena.threads()));
-}
-
-std::unique_ptr<RowOutput> RunOutput::row_output(PulseControl& control, const std::string& name,
-                                                 std::size_t row_bytes,
-                                                 const std::vector<Range>& ranges) {
-  if (rows_)
-    return make_placed_output(*rows_, name, row_bytes,
-                              ranges[static_cast<std::size_t>(rank_)].begin, control);
-  return make_unit_output(root_->open_writer(name), row_bytes, ranges, rank_);
+  run.timings.push_back(clock.timing(run.comm.rank(), "output (obs, var)", run.arena.threads()));
 }
 
 ProjectionOutputs RunOutput::projection_outputs(PulseControl& control) {
   ProjectionOutputs outputs;
   outputs.x_pca =
-      row_output(control, "obsm/X_pca", static_cast<std::size_t>(k_) * sizeof(float), cell_rows_);
+      output_.rows(control, "obsm/X_pca", static_cast<std::size_t>(k_) * sizeof(float), cell_rows_);
   if (options_.write_x == WriteX::none) return outputs;
-  outputs.indptr = row_output(control, "X/indptr", sizeof(std::int64_t), indptr_rows_);
-  outputs.indices = row_output(control, "X/indices", sizeof(std::int32_t), nonzero_rows_);
-  outputs.values = row_output(control, "X/data", sizeof(float), nonzero_rows_);
+  outputs.indptr = output_.rows(control, "X/indptr", sizeof(std::int64_t), indptr_rows_);
+  outputs.indices = output_.rows(control, "X/indices", sizeof(std::int32_t), nonzero_rows_);
+  outputs.values = output_.rows(control, "X/data", sizeof(float), nonzero_rows_);
   return outputs;
 }
 
-void RunOutput::finish(RunContext& run, const RunSummary& summary) {
-  if (rows_) {
-    rows_->close();
-    rows_.reset();
-  }
-  with_pulse(run.comm, [&](PulseControl&) {
-    if (rank_ != 0) {
-      root_.reset();
-      return;
-    }
-    if (!root_) root_ = open(OpenMode::update);
-    write_provenance(*root_, options_, summary);
-    root_->flush();
-    root_.reset();
-    if (!hdf5()) consolidate_zarr(partial_);
-    atomic_->commit();
-  });
+void RunOutput::finish(const RunSummary& summary) {
+  output_.finish([&](Group& root) { write_provenance(root, options_, summary); });
 }
 
 void gather_timings(const RunContext& run, RunSummary& summary) {

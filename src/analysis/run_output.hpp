@@ -1,30 +1,20 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <vector>
 
 #include "analysis/choose_genes.hpp"
-#include "analysis/obs_output.hpp"
+#include "analysis/joint_output.hpp"
 #include "analysis/run_passes.hpp"
 #include "cellmill/analysis/run.hpp"
-#include "cellmill/storage/output.hpp"
-#include "cellmill/storage/parallel_hdf5.hpp"
 
 namespace cellmill {
 
-/// The AnnData that a run writes, Zarr or h5ad, under a partial name until it is whole. Rank 0
-/// makes its skeleton and everything small; obs and the arrays of the size of the cells are written
-/// by all ranks (h5ad: obs by rank 0, because its strings can't be written in parallel).
+/// The AnnData that a run writes.
 class RunOutput {
  public:
-  /// Checks that the output may be made. On rank 0 it takes the partial name. \throws Error if it
-  /// exists already
-  RunOutput(const RunOptions& options, int rank);
-  ~RunOutput();
-  RunOutput(const RunOutput&) = delete;
-  RunOutput& operator=(const RunOutput&) = delete;
+  /// Checks that the output may be made. \throws Error if it exists already
+  RunOutput(const RunOptions& options, Communicator& comm);
 
   /// **Collective.** Everything but the projection and `uns/cellmill`. \param nonzeros of X on each
   /// rank
@@ -36,26 +26,13 @@ class RunOutput {
   [[nodiscard]] ProjectionOutputs projection_outputs(PulseControl& control);
 
   /// **Collective.** Writes `uns/cellmill` and gives the output its name.
-  void finish(RunContext& run, const RunSummary& summary);
+  void finish(const RunSummary& summary);
 
  private:
-  void create_skeleton(const RunContext& run, const ChosenGenes& chosen,
-                       const Components& components);
-  void create_arrays(const RunContext& run, const Components& components);
-  [[nodiscard]] std::unique_ptr<RowOutput> row_output(PulseControl& control,
-                                                      const std::string& name,
-                                                      std::size_t row_bytes,
-                                                      const std::vector<Range>& ranges);
-  [[nodiscard]] bool hdf5() const { return options_.output.extension() == ".h5ad"; }
-  [[nodiscard]] std::unique_ptr<Group> open(OpenMode mode) const;
+  void create_arrays(Group& root, const RunContext& run, const Components& components) const;
 
   const RunOptions& options_;
-  int rank_;
-  std::filesystem::path partial_;
-  std::optional<AtomicOutput> atomic_;  ///< rank 0
-  std::unique_ptr<Group> root_;         ///< while it is open
-  std::unique_ptr<ParallelRows> rows_;  ///< h5ad, during the projection
-  std::optional<ObsOutput> obs_;
+  JointOutput output_;
   std::vector<Range> cell_rows_;
   std::vector<Range> nonzero_rows_;
   std::vector<Range> indptr_rows_;

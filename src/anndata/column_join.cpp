@@ -117,7 +117,7 @@ JoinedColumn join_column(const std::string& name, std::span<const DataFrame* con
   JoinedColumn column;
   std::vector<const ColumnInfo*> found;
   for (const DataFrame* frame : frames) {
-    const bool has = frame->has(name);
+    const bool has = frame != nullptr && frame->has(name);
     column.in_frame.push_back(has ? 1 : 0);
     if (has) found.push_back(&frame->column(name));
   }
@@ -126,10 +126,10 @@ JoinedColumn join_column(const std::string& name, std::span<const DataFrame* con
     join_levels(column, frames);
     return column;
   }
-  for (const DataFrame* frame : frames) {
+  for (std::size_t f = 0; f < frames.size(); ++f) {
     const bool categorical =
-        frame->has(name) && frame->column(name).kind == ColumnKind::categorical;
-    column.frame_levels.push_back(categorical ? frame->levels(name) : Strings{});
+        column.in_frame[f] != 0 && frames[f]->column(name).kind == ColumnKind::categorical;
+    column.frame_levels.push_back(categorical ? frames[f]->levels(name) : Strings{});
   }
   return column;
 }

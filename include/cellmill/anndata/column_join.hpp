@@ -22,6 +22,7 @@ struct JoinedColumn {
 };
 
 /// Joins the columns of that name; at least one frame must have it. Levels of categories are read.
+/// \param frames null: one without any column
 [[nodiscard]] JoinedColumn join_column(const std::string& name,
                                        std::span<const DataFrame* const> frames);
 

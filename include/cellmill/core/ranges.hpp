@@ -1,6 +1,8 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <vector>
 
 namespace cellmill {
 
@@ -13,6 +15,17 @@ struct Range {
   [[nodiscard]] bool empty() const { return end <= begin; }
   bool operator==(const Range&) const = default;
 };
+
+/// Ranges of these lengths, one after the other from 0.
+[[nodiscard]] inline std::vector<Range> consecutive(std::span<const std::int64_t> lengths) {
+  std::vector<Range> ranges;
+  std::int64_t at = 0;
+  for (const std::int64_t length : lengths) {
+    ranges.push_back({at, at + length});
+    at += length;
+  }
+  return ranges;
+}
 
 /// Part `index` of `parts` nearly equal parts of [0, total): disjoint, complete, in order.
 [[nodiscard]] inline Range even_part(std::int64_t total, std::int64_t parts, std::int64_t index) {

@@ -5,6 +5,8 @@
 #include <filesystem>
 #include <numeric>
 
+#include "cellmill/core/error.hpp"
+#include "cellmill/core/parallel.hpp"
 #include "cellmill/core/ranges.hpp"
 #include "temp_folder.hpp"
 
@@ -15,7 +17,7 @@ namespace {
 /// reads them back.
 std::vector<float> written(const std::filesystem::path& store,
                            const std::vector<std::int64_t>& borders, std::int64_t chunk_rows,
-                           std::int64_t step) {
+                           std::int64_t step, const UnitTasks& tasks = {}) {
   const int ranks = static_cast<int>(borders.size()) - 1;
   const std::int64_t n = borders.back();
   std::filesystem::remove_all(store);
@@ -33,7 +35,7 @@ std::vector<float> written(const std::filesystem::path& store,
   run_as_threads(ranks, [&](Communicator& comm) {
     const auto mine = open_zarr(store, OpenMode::update);
     const auto output =
-        make_unit_output(mine->open_writer("x"), 2 * sizeof(float), ranges, comm.rank());
+        make_unit_output(mine->open_writer("x"), 2 * sizeof(float), ranges, comm.rank(), tasks);
     const Range rows = ranges[static_cast<std::size_t>(comm.rank())];
     for (std::int64_t row = rows.begin; row < rows.end; row += step) {
       std::vector<float> values(
@@ -64,6 +66,32 @@ TEST(RowOutput, EveryRowArrivesWhoeverOwnsItsChunk) {
       }
     }
   }
+}
+
+TEST(RowOutput, TasksMayWriteUnitsWhileRowsCome) {
+  const TempFolder folder;
+  Arena arena(2);
+  std::vector<float> expected(2000);
+  std::iota(expected.begin(), expected.end(), 0.0F);
+  for (const int at_once : {1, 3}) {
+    EXPECT_EQ(written(folder.path() / "x.zarr", {0, 333, 1000}, 10, 4, {&arena, at_once}),
+              expected);
+  }
+}
+
+TEST(RowOutput, WhatATaskCannotWriteIsAnErrorInTheEnd) {
+  const TempFolder folder;
+  const auto root = open_zarr(folder.path() / "x.zarr", OpenMode::create);
+  Arena arena(2);
+  ArraySpec spec;
+  spec.shape = {4, 2};
+  spec.chunk_shape = {2, 2};
+  // Rows of another width than the array's.
+  const auto output =
+      make_unit_output(root->create_array("x", spec), sizeof(float), {{0, 4}}, 0, {&arena, 4});
+  const std::vector<float> values(4);
+  output->append(std::as_bytes(std::span(values)));
+  EXPECT_THROW(output->finish(), Error);
 }
 
 }  // namespace
