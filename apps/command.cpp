@@ -14,6 +14,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   commands.push_back(make_simulate_command());
   commands.push_back(make_info_command());
   commands.push_back(make_convert_command());
+  commands.push_back(make_concat_command());
   commands.push_back(make_validate_command());
   commands.push_back(make_bench_command());
   commands.push_back(make_run_command());

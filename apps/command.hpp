@@ -69,6 +69,7 @@ class Command {
 [[nodiscard]] std::vector<std::unique_ptr<Command>> make_commands();
 
 [[nodiscard]] std::unique_ptr<Command> make_bench_command();
+[[nodiscard]] std::unique_ptr<Command> make_concat_command();
 [[nodiscard]] std::unique_ptr<Command> make_convert_command();
 [[nodiscard]] std::unique_ptr<Command> make_info_command();
 [[nodiscard]] std::unique_ptr<Command> make_run_command();

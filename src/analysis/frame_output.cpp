@@ -1,7 +1,6 @@
 #include "analysis/frame_output.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <memory>
 #include <set>
 #include <utility>
@@ -11,24 +10,8 @@
 namespace cellmill {
 namespace {
 
-/// Rows in a chunk: so many that a column of any length is at most a few hundred files.
-std::int64_t chunk_rows(std::int64_t n_rows) {
-  constexpr std::int64_t fewest = 16384;
-  constexpr std::int64_t most = 524288;
-  const auto even =
-      std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(n_rows / 256, 1)));
-  return std::clamp(static_cast<std::int64_t>(even), fewest, most);
-}
-
 bool has(const DataFrame* frame, const std::string& column) {
   return frame != nullptr && frame->has(column);
-}
-
-/// Whether no source has a column of that name whose encoding is unknown.
-bool readable_everywhere(const std::string& name, const std::vector<const DataFrame*>& frames) {
-  return std::none_of(frames.begin(), frames.end(), [&](const DataFrame* frame) {
-    return has(frame, name) && frame->column(name).kind == ColumnKind::unsupported;
-  });
 }
 
 bool in_all(const std::string& name, const std::vector<const DataFrame*>& frames) {
@@ -56,7 +39,7 @@ FrameOutput::FrameOutput(FrameParts parts, FrameRows rows)
       }
     }
   }
-  layout_.chunk_rows = chunk_rows(n_rows());
+  layout_.chunk_rows = frame_chunk_rows(n_rows());
 }
 
 ColumnInfo FrameOutput::label_info() const {

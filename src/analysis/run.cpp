@@ -10,7 +10,6 @@
 
 #include "analysis/choose_genes.hpp"
 #include "analysis/joint_output.hpp"
-#include "analysis/rank_memory.hpp"
 #include "analysis/run_inputs.hpp"
 #include "analysis/run_output.hpp"
 #include "analysis/run_passes.hpp"
@@ -110,7 +109,7 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   std::unique_ptr<RunOutput> output;
   RunInputs inputs;
   with_pulse(comm, [&](PulseControl&) {
-    budget.emplace(buffer_limit(options.memory, comm));
+    budget.emplace(buffer_limit(options.memory, comm.local_size()));
     output = std::make_unique<RunOutput>(options, comm);
     inputs = open_inputs(options, comm.rank());
   });

@@ -113,6 +113,13 @@ std::size_t row_count(const ColumnRows& rows) {
 
 }  // namespace
 
+bool readable_everywhere(const std::string& name, std::span<const DataFrame* const> frames) {
+  return std::none_of(frames.begin(), frames.end(), [&](const DataFrame* frame) {
+    return frame != nullptr && frame->has(name) &&
+           frame->column(name).kind == ColumnKind::unsupported;
+  });
+}
+
 JoinedColumn join_column(const std::string& name, std::span<const DataFrame* const> frames) {
   JoinedColumn column;
   std::vector<const ColumnInfo*> found;

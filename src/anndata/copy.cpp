@@ -16,47 +16,16 @@ namespace {
 
 constexpr std::int64_t string_bytes = 32;  // about, of an identifier with its length
 
-std::int64_t row_bytes(const ArrayInfo& info) {
-  std::int64_t bytes = info.dtype == DType::string
-                           ? string_bytes
-                           : static_cast<std::int64_t>(dtype_size(info.dtype));
-  for (std::size_t axis = 1; axis < info.shape.size(); ++axis) bytes *= info.shape[axis];
+std::int64_t row_bytes(DType dtype, const std::vector<std::int64_t>& shape) {
+  std::int64_t bytes =
+      dtype == DType::string ? string_bytes : static_cast<std::int64_t>(dtype_size(dtype));
+  for (std::size_t axis = 1; axis < shape.size(); ++axis) bytes *= shape[axis];
   return std::max<std::int64_t>(bytes, 1);
 }
 
 std::int64_t chunk_bytes(const CopyLayout& layout, StoreFormat format) {
   if (layout.chunk_bytes > 0) return layout.chunk_bytes;
   return format == StoreFormat::zarr2 ? std::int64_t{4} << 20 : std::int64_t{256} << 10;
-}
-
-/// Whole rows in chunks of about the wanted size, the chunks in shards where there are many.
-ArraySpec spec_of(const ArrayInfo& info, const CopyLayout& layout, StoreFormat format) {
-  ArraySpec spec;
-  spec.dtype = info.dtype;
-  spec.shape = info.shape;
-  spec.codec = layout.codec;
-  spec.level = layout.level;
-  if (format == StoreFormat::hdf5) {
-    // Strings' characters lie where no filter reaches, and what is empty has no chunks.
-    const bool plain =
-        info.dtype == DType::string || info.shape.empty() || element_count(info) == 0;
-    if (plain) spec.codec = "none";
-    if (spec.codec == "zstd" || spec.codec == "lz4") spec.codec = "gzip";
-  }
-  if (info.shape.empty() || element_count(info) == 0) return spec;
-  const std::int64_t rows = info.shape[0];
-  const std::int64_t chunk_rows =
-      std::clamp<std::int64_t>(chunk_bytes(layout, format) / row_bytes(info), 1, rows);
-  spec.chunk_shape = info.shape;
-  spec.chunk_shape[0] = chunk_rows;
-  const std::int64_t chunks = (rows + chunk_rows - 1) / chunk_rows;
-  const std::int64_t in_shard =
-      std::min(layout.shard_bytes / (chunk_rows * row_bytes(info)), chunks);
-  if (format == StoreFormat::zarr3 && in_shard > 1) {
-    spec.shard_shape = spec.chunk_shape;
-    spec.shard_shape[0] = in_shard * chunk_rows;
-  }
-  return spec;
 }
 
 class Copier {
@@ -98,7 +67,8 @@ class Copier {
     const auto array = from.array(name);
     const ArrayInfo& info = array->info();
     if (!info.fields.empty()) return copy_table(from, to, name, info);
-    const auto writer = to.create_array(name, spec_of(info, layout_, to.format()));
+    const auto writer =
+        to.create_array(name, rows_spec(info.dtype, info.shape, layout_, to.format()));
     copy_rows(*array, *writer);
   }
 
@@ -129,11 +99,12 @@ class Copier {
     constexpr std::int64_t block_bytes = std::int64_t{4} << 20;
     const std::int64_t unit = writer.unit_rows();
     const std::int64_t block =
-        std::max<std::int64_t>(block_bytes / row_bytes(info) / unit, 1) * unit;
+        std::max<std::int64_t>(block_bytes / row_bytes(info.dtype, info.shape) / unit, 1) * unit;
     const std::int64_t blocks = (rows + block - 1) / block;
     // A block is held decoded and encoded.
     const std::int64_t at_once = std::clamp<std::int64_t>(
-        layout_.memory / (2 * std::min(block, rows) * row_bytes(info)), 1, arena_.threads());
+        layout_.memory / (2 * std::min(block, rows) * row_bytes(info.dtype, info.shape)), 1,
+        arena_.threads());
     for (std::int64_t first = 0; first < blocks; first += at_once) {
       arena_.for_each(std::min(at_once, blocks - first), [&](std::int64_t i) {
         const std::int64_t begin = (first + i) * block;
@@ -166,6 +137,34 @@ class Copier {
 };
 
 }  // namespace
+
+ArraySpec rows_spec(DType dtype, const std::vector<std::int64_t>& shape, const CopyLayout& layout,
+                    StoreFormat format) {
+  ArraySpec spec;
+  spec.dtype = dtype;
+  spec.shape = shape;
+  spec.codec = layout.codec;
+  spec.level = layout.level;
+  const bool empty = std::find(shape.begin(), shape.end(), 0) != shape.end();
+  if (format == StoreFormat::hdf5) {
+    // Strings' characters lie where no filter reaches, and what is empty has no chunks.
+    if (dtype == DType::string || shape.empty() || empty) spec.codec = "none";
+    if (spec.codec == "zstd" || spec.codec == "lz4") spec.codec = "gzip";
+  }
+  if (shape.empty() || empty) return spec;
+  const std::int64_t one_row = row_bytes(dtype, shape);
+  const std::int64_t chunk_rows =
+      std::clamp<std::int64_t>(chunk_bytes(layout, format) / one_row, 1, shape[0]);
+  spec.chunk_shape = shape;
+  spec.chunk_shape[0] = chunk_rows;
+  const std::int64_t chunks = (shape[0] + chunk_rows - 1) / chunk_rows;
+  const std::int64_t in_shard = std::min(layout.shard_bytes / (chunk_rows * one_row), chunks);
+  if (format == StoreFormat::zarr3 && in_shard > 1) {
+    spec.shard_shape = spec.chunk_shape;
+    spec.shard_shape[0] = in_shard * chunk_rows;
+  }
+  return spec;
+}
 
 void copy_group(const Group& from, Group& to, const CopyLayout& layout, Arena& arena,
                 const std::function<void(std::int64_t)>& on_bytes) {

@@ -53,6 +53,13 @@ std::unique_ptr<Group> create_csr_matrix(Group& parent, const std::string& name,
   return group;
 }
 
+std::unique_ptr<Group> create_raw(Group& root) {
+  std::unique_ptr<Group> group = root.create_group("raw");
+  set_encoding(*group, "", "raw", "0.1.0");
+  (void)create_dict(*group, "varm");
+  return group;
+}
+
 void write_text(Group& parent, const std::string& name, const std::string& value) {
   check_name(parent, name);
   write_string_scalar(parent, name, value);

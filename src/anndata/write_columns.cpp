@@ -1,5 +1,7 @@
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cstring>
 #include <limits>
@@ -180,6 +182,14 @@ std::unique_ptr<ColumnWriter> create_nullable(Group& frame, const ColumnInfo& co
 }
 
 }  // namespace
+
+std::int64_t frame_chunk_rows(std::int64_t n_rows) {
+  constexpr std::int64_t fewest = 16'384;
+  constexpr std::int64_t most = 524'288;
+  const auto even =
+      std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(n_rows / 256, 1)));
+  return std::clamp(static_cast<std::int64_t>(even), fewest, most);
+}
 
 std::unique_ptr<Group> create_dataframe(Group& parent, const std::string& name,
                                         const std::vector<std::string>& column_order,

@@ -10,8 +10,9 @@ namespace cellmill {
 
 namespace {
 
-void sort_by_comparing(std::span<std::int32_t> columns, std::span<float> values) {
-  thread_local std::vector<std::pair<std::int32_t, float>> entries;
+template <class Value>
+void sort_by_comparing(std::span<std::int32_t> columns, std::span<Value> values) {
+  thread_local std::vector<std::pair<std::int32_t, Value>> entries;
   entries.clear();
   for (std::size_t k = 0; k < columns.size(); ++k) entries.emplace_back(columns[k], values[k]);
   std::stable_sort(entries.begin(), entries.end(),
@@ -25,12 +26,13 @@ void sort_by_comparing(std::span<std::int32_t> columns, std::span<float> values)
 /// Sorts a row by marking its columns in a bit map and walking over that: several times as quick as
 /// comparing where a row has more than a few entries. \returns false, nothing done, where it has
 /// too few for that, or columns that repeat
-bool sort_by_bits(std::span<std::int32_t> columns, std::span<float> values, std::int32_t n_cols) {
+template <class Value>
+bool sort_by_bits(std::span<std::int32_t> columns, std::span<Value> values, std::int32_t n_cols) {
   constexpr std::size_t columns_an_entry = 4096;
   const auto all = static_cast<std::size_t>(n_cols);
   if (all > columns.size() * columns_an_entry) return false;
   thread_local std::vector<std::uint64_t> marks;  // all zero between calls
-  thread_local std::vector<float> value_of;
+  thread_local std::vector<Value> value_of;
   if (value_of.size() < all) value_of.resize(all);
   if (marks.size() < all / 64 + 1) marks.resize(all / 64 + 1);
 
@@ -84,7 +86,9 @@ void select_rows(CsrChunk& chunk, const std::vector<bool>& keep) {
   chunk.values.resize(static_cast<std::size_t>(kept_nnz));
 }
 
-void select_columns(CsrChunk& chunk, std::span<const std::int32_t> slot, std::int32_t n_slots) {
+template <class Value>
+void select_columns(CsrRows<Value>& chunk, std::span<const std::int32_t> slot,
+                    std::int32_t n_slots) {
   std::int64_t kept = 0;
   std::int64_t begin = 0;
   for (std::int64_t row = 0; row < chunk.n_rows(); ++row) {
@@ -106,7 +110,8 @@ void select_columns(CsrChunk& chunk, std::span<const std::int32_t> slot, std::in
   sort_rows(chunk);
 }
 
-void sort_rows(CsrChunk& chunk) {
+template <class Value>
+void sort_rows(CsrRows<Value>& chunk) {
   for (std::int64_t row = 0; row < chunk.n_rows(); ++row) {
     const auto begin = static_cast<std::size_t>(chunk.indptr[static_cast<std::size_t>(row)]);
     const auto end = static_cast<std::size_t>(chunk.indptr[static_cast<std::size_t>(row) + 1]);
@@ -116,5 +121,10 @@ void sort_rows(CsrChunk& chunk) {
     if (!sort_by_bits(columns, values, chunk.n_cols)) sort_by_comparing(columns, values);
   }
 }
+
+template void select_columns<float>(CsrRows<float>&, std::span<const std::int32_t>, std::int32_t);
+template void select_columns<double>(CsrRows<double>&, std::span<const std::int32_t>, std::int32_t);
+template void sort_rows<float>(CsrRows<float>&);
+template void sort_rows<double>(CsrRows<double>&);
 
 }  // namespace cellmill

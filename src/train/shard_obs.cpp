@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <bit>
 #include <numeric>
 #include <utility>
 
@@ -14,15 +13,6 @@
 
 namespace cellmill {
 namespace {
-
-/// Rows in a chunk of obs: so many that a column of any length is at most a few hundred files.
-std::int64_t chunk_rows(std::int64_t n_cells) {
-  constexpr std::int64_t fewest = 16'384;
-  constexpr std::int64_t most = 524'288;
-  const auto even =
-      std::bit_ceil(static_cast<std::uint64_t>(std::max<std::int64_t>(n_cells / 256, 1)));
-  return std::clamp(static_cast<std::int64_t>(even), fewest, most);
-}
 
 template <class T>
 std::vector<T> arranged(const std::vector<T>& values, const std::vector<std::int64_t>& from) {
@@ -55,13 +45,6 @@ std::vector<const DataFrame*> frames_of(const ShardRows& rows) {
     frames.push_back(&rows.data().source(source).obs());
   }
   return frames;
-}
-
-/// Why a column can't be had, or nothing.
-bool readable_everywhere(const std::string& name, const std::vector<const DataFrame*>& frames) {
-  return std::none_of(frames.begin(), frames.end(), [&](const DataFrame* frame) {
-    return frame->has(name) && frame->column(name).kind == ColumnKind::unsupported;
-  });
 }
 
 /// The columns that were chosen, or all of any input that can be read, without the label.
@@ -106,7 +89,7 @@ ShardObs::ShardObs(const ShardRows& rows, const ShardOptions& options,
 void ShardObs::write(Group& root, std::int64_t memory, Arena& arena,
                      const std::function<void()>& check) const {
   const std::int64_t n_cells = rows_.n_cells();
-  const RowLayout layout{.chunk_rows = chunk_rows(n_cells), .shard_rows = 0, .codec = "zstd"};
+  const RowLayout layout{.chunk_rows = frame_chunk_rows(n_cells), .shard_rows = 0, .codec = "zstd"};
   const ColumnInfo label{options_.label, ColumnKind::categorical, DType::string, false};
   std::vector<std::string> order;
   for (const JoinedColumn& column : columns_) order.push_back(column.info.name);

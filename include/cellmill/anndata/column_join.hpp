@@ -21,6 +21,11 @@ struct JoinedColumn {
   std::vector<Strings> frame_levels;                ///< where categories become text
 };
 
+/// Whether no frame has a column of that name whose encoding is unknown. \param frames null: one
+/// without any column
+[[nodiscard]] bool readable_everywhere(const std::string& name,
+                                       std::span<const DataFrame* const> frames);
+
 /// Joins the columns of that name; at least one frame must have it. Levels of categories are read.
 /// \param frames null: one without any column
 [[nodiscard]] JoinedColumn join_column(const std::string& name,

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/storage/group.hpp"
@@ -17,6 +18,11 @@ struct CopyLayout {
   std::int64_t shard_bytes = std::int64_t{64} << 20;  ///< Zarr v3; 0: not sharded
   std::int64_t memory = std::int64_t{256} << 20;      ///< for buffers
 };
+
+/// An array of that layout: whole rows in chunks of about the wanted size, the chunks in shards
+/// where there are many.
+[[nodiscard]] ArraySpec rows_spec(DType dtype, const std::vector<std::int64_t>& shape,
+                                  const CopyLayout& layout, StoreFormat format);
 
 /// Copies all that lies in a group, of an AnnData or not, into another of the same or another store
 /// format: arrays block of rows by block on all threads, attributes, `None`. What anndata reads

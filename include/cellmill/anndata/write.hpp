@@ -23,6 +23,10 @@ struct RowLayout {
   std::string codec = "zstd";   ///< HDF5 takes gzip for zstd
 };
 
+/// Rows in a chunk of a dataframe's columns: so many that a column of any length is at most a few
+/// hundred files.
+[[nodiscard]] std::int64_t frame_chunk_rows(std::int64_t n_rows);
+
 /// What makes a root group an AnnData: its encoding, and the groups layers, obsm, varm, obsp, varp
 /// and uns, empty. obs, var and X are the caller's to write.
 void write_anndata_root(Group& root);
@@ -37,6 +41,9 @@ std::unique_ptr<ArrayWriter> create_element(Group& parent, const std::string& na
 /// The group of a CSR matrix; its arrays `data`, `indices` and `indptr` are the caller's to create.
 std::unique_ptr<Group> create_csr_matrix(Group& parent, const std::string& name,
                                          std::int64_t n_rows, std::int64_t n_cols);
+
+/// The group `raw` of an AnnData, with an empty varm; its X and var are the caller's to write.
+std::unique_ptr<Group> create_raw(Group& root);
 
 // Dataframes
 // ------------------------------------------------------------------------------------------------

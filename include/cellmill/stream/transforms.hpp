@@ -13,9 +13,12 @@ void select_rows(CsrChunk& chunk, const std::vector<bool>& keep);
 
 /// Keeps the columns with `slot[column] >= 0`, renamed to `slot[column]`, in place; rows stay
 /// sorted by column.
-void select_columns(CsrChunk& chunk, std::span<const std::int32_t> slot, std::int32_t n_slots);
+template <class Value>
+void select_columns(CsrRows<Value>& chunk, std::span<const std::int32_t> slot,
+                    std::int32_t n_slots);
 
-/// Sorts each row by column where it is not sorted already.
-void sort_rows(CsrChunk& chunk);
+/// Sorts each row by column where it is not sorted already. Instantiated, both, for float, double.
+template <class Value>
+void sort_rows(CsrRows<Value>& chunk);
 
 }  // namespace cellmill

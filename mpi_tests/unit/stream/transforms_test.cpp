@@ -74,5 +74,18 @@ TEST(SelectColumns, SlotsThatFallAreSorted) {
   EXPECT_EQ(rows.n_cols, 4);
 }
 
+TEST(SelectColumns, DoublesKeepAllTheirDigits) {
+  CsrRows<double> rows;
+  rows.n_cols = 4;
+  rows.indptr = {0, 3, 4};
+  rows.indices = {0, 2, 3, 1};
+  rows.values = {0.1, 1e300, 9007199254740991.0, 7};
+  select_columns(rows, std::vector<std::int32_t>{2, -1, 1, 0}, 3);
+  EXPECT_EQ(rows.n_cols, 3);
+  EXPECT_THAT(rows.indptr, ElementsAre(0, 3, 3));
+  EXPECT_THAT(rows.indices, ElementsAre(0, 1, 2));
+  EXPECT_THAT(rows.values, ElementsAre(9007199254740991.0, 1e300, 0.1));
+}
+
 }  // namespace
 }  // namespace cellmill
