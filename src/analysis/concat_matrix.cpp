@@ -38,8 +38,8 @@ struct BlockPass {
 /// Memory of a block: some megabytes, less where there is little or are many threads.
 std::int64_t block_bytes(const ConcatContext& context) {
   constexpr std::int64_t most = std::int64_t{32} << 20;
-  return std::clamp<std::int64_t>(context.budget.limit() / (4 * (context.arena.threads() + 2)),
-                                  1 << 20, most);
+  return std::clamp<std::int64_t>(
+      context.budget.limit() / (std::int64_t{4} * (context.arena.threads() + 2)), 1 << 20, most);
 }
 
 void run_blocks(ConcatContext& context, const JoinedMatrix& matrix, const BlockPass& pass) {

@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <vector>
 
 #include "cellmill/anndata/anndata.hpp"
 #include "cellmill/anndata/info.hpp"
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
+#include "cellmill/storage/array.hpp"
 
 namespace cellmill {
 namespace {
@@ -79,19 +82,76 @@ Json frame_values(const DataFrame& frame, Range range, const char* name, Json& u
   return columns;
 }
 
-/// Rows with their zeros.
-Json dense_rows(const MatrixSource& x, Range range) {
+/// Numbers as JSON. \param dtype of the matrix; uint64 comes as the same bits of int64
+template <class T>
+Json numbers(std::span<const T> values, DType dtype) {
+  if (dtype != DType::uint64) return std::vector<T>(values.begin(), values.end());
+  Json whole = Json::array();
+  for (const T value : values) whole.push_back(static_cast<std::uint64_t>(value));
+  return whole;
+}
+
+template <class T>
+std::vector<T> elements(const std::byte* bytes, DType dtype, std::int64_t count) {
+  std::vector<T> values(static_cast<std::size_t>(count));
+  convert_elements<T>(dtype, {bytes, values.size() * dtype_size(dtype)}, values);
+  return values;
+}
+
+/// Adds a row's stored values, as the disk holds them, to its zeros.
+template <class T>
+void add_stored(const MatrixSource& x, const StoredRow& stored, std::span<T> row) {
+  const auto columns = elements<std::int64_t>(stored.indices, stored.index_dtype, stored.nnz);
+  const auto values = elements<T>(stored.values, stored.value_dtype, stored.nnz);
+  for (std::size_t k = 0; k < columns.size(); ++k) {
+    if (columns[k] < 0 || columns[k] >= x.n_cols()) {
+      throw input_error(fmt::format("{}: row {}: column {} found, expected 0 to {}", x.location(),
+                                    grouped(stored.row), columns[k], x.n_cols() - 1));
+    }
+    row[static_cast<std::size_t>(columns[k])] += values[k];
+  }
+}
+
+/// Rows of a sparse matrix with their zeros, one after the other.
+template <class T>
+std::vector<T> with_zeros(const MatrixSource& x, Range range) {
+  const auto n_cols = static_cast<std::size_t>(x.n_cols());
+  std::vector<T> values(static_cast<std::size_t>(range.size()) * n_cols);
+  const auto row_at = [&](std::int64_t row) {
+    return std::span(values).subspan(static_cast<std::size_t>(row - range.begin) * n_cols, n_cols);
+  };
+  const FetchedRows fetched = x.fetch(range);
+  if (x.has_rows()) {
+    x.visit_rows(fetched,
+                 [&](const StoredRow& stored) { add_stored<T>(x, stored, row_at(stored.row)); });
+    return values;
+  }
+  CsrRows<double> rows;
+  x.decode_stored(fetched, rows);
+  for (std::int64_t row = 0; row < rows.n_rows(); ++row) {
+    const std::span<T> to = row_at(range.begin + row);
+    for (std::int64_t k = rows.indptr[static_cast<std::size_t>(row)];
+         k < rows.indptr[static_cast<std::size_t>(row) + 1]; ++k) {
+      const auto at = static_cast<std::size_t>(k);
+      to[static_cast<std::size_t>(rows.indices[at])] += static_cast<T>(rows.values[at]);
+    }
+  }
+  return values;
+}
+
+/// Rows of X, every number exactly: T holds all of the matrix's type.
+template <class T>
+Json matrix_values(const AnnData& data, Range range) {
+  const MatrixSource& x = data.x();
+  const bool dense = data.root().kind("X") == NodeKind::array;
+  const auto n_cols = static_cast<std::size_t>(x.n_cols());
   Json rows = Json::array();
-  CsrChunk chunk;
   for (std::int64_t first = range.begin; first < range.end; first += rows_at_once) {
-    x.decode(x.fetch({first, std::min(first + rows_at_once, range.end)}), chunk);
-    for (std::size_t row = 0; row + 1 < chunk.indptr.size(); ++row) {
-      std::vector<float> values(static_cast<std::size_t>(x.n_cols()));
-      for (std::int64_t k = chunk.indptr[row]; k < chunk.indptr[row + 1]; ++k) {
-        const auto at = static_cast<std::size_t>(k);
-        values[static_cast<std::size_t>(chunk.indices[at])] = chunk.values[at];
-      }
-      rows.push_back(std::move(values));
+    const Range block{first, std::min(first + rows_at_once, range.end)};
+    const std::vector<T> values =
+        dense ? read_rows<T>(*data.root().array("X"), block) : with_zeros<T>(x, block);
+    for (std::size_t row = 0; row < static_cast<std::size_t>(block.size()); ++row) {
+      rows.push_back(numbers(std::span(values).subspan(row * n_cols, n_cols), x.dtype()));
     }
   }
   return rows;
@@ -118,7 +178,8 @@ Json describe_rows(const std::filesystem::path& path, Range rows) {
                  {"X", nullptr}};
   if (data->root().kind("X") != NodeKind::none) {
     try {
-      values["X"] = dense_rows(data->x(), range);
+      values["X"] = is_float(data->x().dtype()) ? matrix_values<double>(*data, range)
+                                                : matrix_values<std::int64_t>(*data, range);
     } catch (const Error& error) {
       unreadable["X"] = error.what();
     }
