@@ -77,6 +77,33 @@ def test_every_slot_comes_back(tmp_path, source, name, options):
     assert_equal(read(tmp_path / name), read(tmp_path / source), exact=True)
 
 
+DTYPES = ["float64", "float32", "int64", "int32", "int16", "int8", "uint64", "uint32", "uint16", "uint8", "bool"]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_types_of_numbers_stay_through_zarr_and_back(tmp_path, dtype, zarr_format):
+    values = np.zeros((30, 20), dtype=dtype)
+    if dtype == "bool":
+        extremes = [True]
+    elif np.issubdtype(dtype, np.floating):
+        extremes = [np.finfo(dtype).max, np.finfo(dtype).tiny, -0.1, np.nan, np.inf]
+    else:
+        extremes = [np.iinfo(dtype).max, np.iinfo(dtype).min, 1]
+    at = np.random.default_rng(1).choice(values.size, 60, replace=False)
+    values.ravel()[at] = np.resize(np.array(extremes, dtype=dtype), 60)
+    layers = {"csc": sp.csc_matrix(values), "dense": values}
+    write(ad.AnnData(sp.csr_matrix(values), layers=layers), tmp_path / "in.h5ad")
+    succeed("convert", tmp_path / "in.h5ad", "-o", tmp_path / "out.zarr", "--zarr-format", zarr_format)
+    succeed("convert", tmp_path / "out.zarr", "-o", tmp_path / "back.h5ad")
+    for name in ("out.zarr", "back.h5ad"):
+        copy = read(tmp_path / name)
+        assert (copy.X.format, copy.layers["csc"].format) == ("csr", "csc")
+        for found in (copy.X.toarray(), copy.layers["csc"].toarray(), copy.layers["dense"]):
+            assert found.dtype == np.dtype(dtype), name
+            np.testing.assert_array_equal(found, values)
+
+
 def test_without_cells_or_genes(tmp_path):
     for shape in [(0, 5), (5, 0), (0, 0), (1, 1)]:
         adata = ad.AnnData(sp.csr_matrix(shape, dtype=np.float32))

@@ -120,6 +120,28 @@ def test_one_of_several_genomes_must_be_named():
     assert f"{path.name}::another_genome" in outcome.errors[0]
 
 
+@pytest.mark.parametrize("genome", ["GRCh38", "mm10"])
+def test_one_of_several_genomes_in_one_matrix(tmp_path, genome):
+    """As scanpy reads it; the published file's features are made those of two genomes."""
+    path = tmp_path / "two.h5"
+    path.write_bytes(shared_file("tenx/3.0.0/filtered_feature_bc_matrix.h5").read_bytes())
+    with h5py.File(path, "a") as file:
+        column = file["matrix/features/genome"]
+        names = np.where(np.arange(column.shape[0]) % 3 == 1, b"mm10", b"GRCh38").astype("S6")
+        del file["matrix/features/genome"]
+        file["matrix/features/genome"] = names
+    wanted = sc.read_10x_h5(path, genome=genome, gex_only=False)
+    (described,) = succeed("info", f"{path}::{genome}", "--rows", "0:2000", "--json").json["files"]
+    rows = described["rows"]
+    assert rows["obs_names"] == list(wanted.obs_names)
+    assert rows["var_names"] == list(wanted.var_names)
+    expect_same_frame(rows["var_names"], rows["var"], wanted.var, as_text=False)
+    np.testing.assert_array_equal(np.array(rows["X"]), wanted.X.toarray())
+    copy = tmp_path / "copy.h5ad"
+    succeed("convert", f"{path}::{genome}", "-o", copy)
+    np.testing.assert_array_equal(ad.read_h5ad(copy).X.toarray(), wanted.X.toarray())
+
+
 def test_rows_without_names_are_numbered_with_a_warning():
     outcome = succeed("info", shared_file(WITHOUT_INDEX))
     assert "obs has no names" in outcome.stderr

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "cellmill/anndata/matrix_source.hpp"
 #include "cellmill/core/clones.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -55,6 +56,22 @@ void check_columns(std::span<const std::int64_t> indptr, std::span<const std::in
   throw input_error(fmt::format("row {}: column {} found, expected 0 to {}",
                                 grouped(first_row + (after - indptr.begin()) - 1), *found,
                                 n_cols - 1));
+}
+
+std::vector<std::int32_t> stored_columns(const StoredRow& row, std::int32_t n_cols) {
+  std::vector<std::int64_t> wide(static_cast<std::size_t>(row.nnz));
+  convert_elements<std::int64_t>(row.index_dtype,
+                                 {row.indices, wide.size() * dtype_size(row.index_dtype)}, wide);
+  std::vector<std::int32_t> columns;
+  columns.reserve(wide.size());
+  for (const std::int64_t column : wide) {
+    if (column < 0 || column >= n_cols) {
+      throw input_error(fmt::format("row {}: column {} found, expected 0 to {}", grouped(row.row),
+                                    column, n_cols - 1));
+    }
+    columns.push_back(static_cast<std::int32_t>(column));
+  }
+  return columns;
 }
 
 void check_exact(DType dtype, std::span<const double> values) {

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "cellmill/anndata/anndata.hpp"
+#include "cellmill/anndata/csr_rows.hpp"
 #include "cellmill/anndata/info.hpp"
 #include "cellmill/core/error.hpp"
-#include "cellmill/core/text.hpp"
 #include "cellmill/storage/array.hpp"
 
 namespace cellmill {
@@ -91,23 +91,15 @@ Json numbers(std::span<const T> values, DType dtype) {
   return whole;
 }
 
-template <class T>
-std::vector<T> elements(const std::byte* bytes, DType dtype, std::int64_t count) {
-  std::vector<T> values(static_cast<std::size_t>(count));
-  convert_elements<T>(dtype, {bytes, values.size() * dtype_size(dtype)}, values);
-  return values;
-}
-
 /// Adds a row's stored values, as the disk holds them, to its zeros.
 template <class T>
-void add_stored(const MatrixSource& x, const StoredRow& stored, std::span<T> row) {
-  const auto columns = elements<std::int64_t>(stored.indices, stored.index_dtype, stored.nnz);
-  const auto values = elements<T>(stored.values, stored.value_dtype, stored.nnz);
+void add_stored(const StoredRow& stored, std::span<T> row) {
+  const std::vector<std::int32_t> columns =
+      stored_columns(stored, static_cast<std::int32_t>(row.size()));
+  std::vector<T> values(columns.size());
+  convert_elements<T>(stored.value_dtype,
+                      {stored.values, values.size() * dtype_size(stored.value_dtype)}, values);
   for (std::size_t k = 0; k < columns.size(); ++k) {
-    if (columns[k] < 0 || columns[k] >= x.n_cols()) {
-      throw input_error(fmt::format("{}: row {}: column {} found, expected 0 to {}", x.location(),
-                                    grouped(stored.row), columns[k], x.n_cols() - 1));
-    }
     row[static_cast<std::size_t>(columns[k])] += values[k];
   }
 }
@@ -122,8 +114,10 @@ std::vector<T> with_zeros(const MatrixSource& x, Range range) {
   };
   const FetchedRows fetched = x.fetch(range);
   if (x.has_rows()) {
-    x.visit_rows(fetched,
-                 [&](const StoredRow& stored) { add_stored<T>(x, stored, row_at(stored.row)); });
+    with_context(x.location(), [&] {
+      x.visit_rows(fetched,
+                   [&](const StoredRow& stored) { add_stored<T>(stored, row_at(stored.row)); });
+    });
     return values;
   }
   CsrRows<double> rows;

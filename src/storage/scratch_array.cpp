@@ -123,6 +123,21 @@ std::shared_ptr<const ScratchBlocks> ScratchArrayWriter<T>::finish() {
   return std::move(made_);
 }
 
+ScratchElementsWriter::ScratchElementsWriter(std::shared_ptr<ScratchFile> file,
+                                             std::string location, DType dtype)
+    : made_(start(std::move(file), std::move(location), dtype, block_elements)),
+      width_(dtype_size(dtype)) {}
+
+void ScratchElementsWriter::flush() {
+  append_block(*made_, block_, static_cast<std::int64_t>(block_.size() / width_));
+  block_.clear();
+}
+
+std::shared_ptr<const ScratchBlocks> ScratchElementsWriter::finish() {
+  if (!block_.empty()) flush();
+  return std::move(made_);
+}
+
 ScratchStringsWriter::ScratchStringsWriter(std::shared_ptr<ScratchFile> file, std::string location)
     : made_(start(std::move(file), std::move(location), DType::string, block_strings)) {}
 

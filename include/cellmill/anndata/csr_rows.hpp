@@ -2,11 +2,14 @@
 
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "cellmill/anndata/csr_chunk.hpp"
 #include "cellmill/storage/dtype.hpp"
 
 namespace cellmill {
+
+struct StoredRow;
 
 /// Whether the columns of one row rise strictly and lie in [0, n_cols): nothing to mend. One sweep
 /// that compilers turn into vector code; bound by reading the indices.
@@ -21,6 +24,10 @@ void make_canonical(CsrChunk& chunk);
 /// \throws Error(input) for a column outside [0, n_cols), naming the row
 void check_columns(std::span<const std::int64_t> indptr, std::span<const std::int32_t> columns,
                    std::int64_t first_row, std::int32_t n_cols);
+
+/// The columns of a row as the disk holds it, in its order.
+/// \throws Error(input) for a column outside [0, n_cols), naming the row
+[[nodiscard]] std::vector<std::int32_t> stored_columns(const StoredRow& row, std::int32_t n_cols);
 
 /// \param dtype of the array that the values were read from
 /// \throws Error(input) if that can hold whole numbers that float64 can't, and one may be among

@@ -54,6 +54,26 @@ class ScratchArrayWriter {
   std::vector<T> block_;
 };
 
+/// The same for numbers of a type that is known only when it runs.
+class ScratchElementsWriter {
+ public:
+  ScratchElementsWriter(std::shared_ptr<ScratchFile> file, std::string location, DType dtype);
+
+  void append(const std::byte* element) {
+    block_.insert(block_.end(), element, element + width_);
+    if (block_.size() == width_ * block_elements) flush();
+  }
+  [[nodiscard]] std::shared_ptr<const ScratchBlocks> finish();
+
+ private:
+  static constexpr std::size_t block_elements = 65'536;
+  void flush();
+
+  std::shared_ptr<ScratchBlocks> made_;
+  std::size_t width_;
+  std::vector<std::byte> block_;
+};
+
 /// The same for strings.
 class ScratchStringsWriter {
  public:

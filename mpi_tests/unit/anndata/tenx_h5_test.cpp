@@ -117,6 +117,43 @@ TEST_F(TenxH5, Version3TakesTheNameOfItsOnlyGenome) {
   EXPECT_THAT(message_of_open(path, "mm"), HasSubstr("'mm' asked for, the features are of: hg"));
 }
 
+TEST_F(TenxH5, Version3GivesTheFeaturesOfOneOfItsGenomes) {
+  write_version_3({"hg", "mm", "hg"});
+  {
+    const auto root = open_hdf5(path, OpenMode::update);
+    write_array<bool>(*root->group("matrix/features"), "filtered_probes",
+                      std::array{true, true, false});
+    write_array<std::int32_t>(*root->group("matrix/features"), "length",
+                              std::vector<std::int32_t>{5, 6, 7});
+  }
+  const auto human = AnnData::open(path.string() + "::hg");
+  EXPECT_EQ(human->n_obs(), 2);
+  EXPECT_THAT(human->var().index({0, 2}).to_vector(), ElementsAre("A", "C"));
+  EXPECT_THAT(human->var().read("gene_ids", {0, 2}).strings.to_vector(), ElementsAre("E0", "E2"));
+  EXPECT_THAT(human->var().read("filtered_probes", {0, 2}).integers, ElementsAre(1, 0));
+  EXPECT_EQ(human->var().column("filtered_probes").dtype, DType::boolean);
+  EXPECT_THAT(human->var().read("length", {0, 2}).integers, ElementsAre(5, 7));
+  EXPECT_EQ(human->x().dtype(), DType::int32);
+  CsrChunk rows;
+  human->x().decode(human->x().fetch({0, 2}), rows);
+  EXPECT_THAT(rows.indptr, ElementsAre(0, 1, 2));
+  EXPECT_THAT(rows.indices, ElementsAre(1, 0));
+  EXPECT_THAT(rows.values, ElementsAre(4, 1));
+
+  const auto mouse = AnnData::open(path, {.genome = "mm"});
+  EXPECT_EQ(mouse->n_vars(), 1);
+  mouse->x().decode(mouse->x().fetch({0, 2}), rows);
+  EXPECT_THAT(rows.indptr, ElementsAre(0, 0, 1));
+  EXPECT_THAT(message_of_open(path, "rn"),
+              HasSubstr("'rn' asked for, the features are of: hg, mm"));
+  EXPECT_EQ(AnnData::open(path)->n_vars(), 3);
+}
+
+TEST_F(TenxH5, FewerGenomesThanFeaturesAreAnErrorWhereOneIsChosen) {
+  write_version_3({"hg", "mm"});
+  EXPECT_THAT(message_of_open(path, "hg"), HasSubstr("2 elements found, expected 3"));
+}
+
 TEST_F(TenxH5, Version2WithOneGenomeNeedsNoName) {
   write_version_2({"hg19"});
   const auto data = AnnData::open(path);

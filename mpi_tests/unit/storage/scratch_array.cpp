@@ -35,6 +35,20 @@ TEST_F(ScratchArrayTest, NumbersComeBackOverBlocks) {
   EXPECT_EQ(read_all<float>(*open_scratch_array(beside.finish())).size(), 150'000U);
 }
 
+TEST_F(ScratchArrayTest, ElementsOfAnyTypeComeBackOverBlocks) {
+  ScratchElementsWriter writer(file_, "s: x", DType::uint16);
+  for (std::uint32_t i = 0; i < 100'000; ++i) {
+    const auto value = static_cast<std::uint16_t>(i % 65'521);
+    writer.append(reinterpret_cast<const std::byte*>(&value));
+  }
+  const auto array = open_scratch_array(writer.finish());
+  EXPECT_EQ(array->info().dtype, DType::uint16);
+  EXPECT_THAT(array->info().shape, ElementsAre(100'000));
+  EXPECT_THAT(read_range<std::int32_t>(*array, {65'519, 65'522}), ElementsAre(65'519, 65'520, 0));
+  EXPECT_THAT(ScratchElementsWriter(file_, "s: none", DType::boolean).finish()->info.shape,
+              ElementsAre(0));
+}
+
 TEST_F(ScratchArrayTest, StringsComeBackOverBlocks) {
   ScratchStringsWriter writer(file_, "s: names");
   for (int i = 0; i < 40'000; ++i) writer.append(i % 7 == 0 ? "" : "cell é" + std::to_string(i));

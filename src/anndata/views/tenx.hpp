@@ -15,8 +15,10 @@ namespace cellmill {
 /// Its cells × genes. The matrix is stored genes × cells by cell (CSC), which is CSR cells × genes,
 /// so nothing is turned round. Columns are called as scanpy.read_10x_h5 calls them; all features
 /// stay, whatever their type.
-/// \param genome of files before version 3: which; empty if there is one
-/// \throws Error(input) for a genome that isn't there, or none given where there are several
+/// \param genome which; empty: before version 3 the only one, from then on all of them. The
+/// features of one of several genomes in one matrix are copied to a scratch file, which lives as
+/// long as the view \throws Error(input) for a genome that isn't there, or none given where there
+/// are several
 [[nodiscard]] Node tenx_h5(const std::shared_ptr<const Group>& root, const std::string& genome);
 
 /// Whether this is a folder with matrix.mtx[.gz] and its tables, or such a matrix itself.

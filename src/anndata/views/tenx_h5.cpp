@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "anndata/views/tenx.hpp"
+#include "anndata/views/tenx_genome.hpp"
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
@@ -13,8 +14,6 @@ namespace cellmill {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::int64_t names_at_once = 65'536;
 
 /// The groups of a file before version 3.
 std::vector<std::string> genomes_of(const Group& root) {
@@ -69,52 +68,50 @@ Node version_2(const Element& group) {
                                  {{"gene_ids", vector_node(group, "genes")}}));
 }
 
-/// Features of a plain matrix have an `id`, the gene's; probes have one too, and a `gene_id`.
-Columns feature_columns(const Element& features) {
-  Columns columns;
-  const bool probes = features.has("gene_id");
-  columns.emplace_back("gene_ids", vector_node(features, probes ? "gene_id" : "id"));
-  if (probes) columns.emplace_back("probe_ids", vector_node(features, "id"));
-  columns.emplace_back("feature_types", vector_node(features, "feature_type"));
-  const std::vector<std::int64_t> shape = features.child("name").array()->info().shape;
-  const std::set<std::string> taken{"name", "id", "gene_id", "feature_type", "_all_tag_keys"};
-  for (const std::string& name : features.keys()) {
-    const Element more = features.child(name);
-    if (taken.contains(name) || more.kind() != NodeKind::array) continue;
-    if (more.array()->info().shape == shape)
-      columns.emplace_back(name, vector_node(features, name));
-  }
-  return columns;
-}
+/// The features of a matrix, all or those of one genome.
+class Features {
+ public:
+  /// \param genome null: all of them
+  Features(Element group, const TenxGenome* genome) : group_(std::move(group)), genome_(genome) {}
 
-Node version_3(const Element& matrix) {
-  const Element features = matrix.child("features");
+  [[nodiscard]] Node vector(const std::string& name) const {
+    const Node whole = vector_node(group_, name);
+    return genome_ == nullptr ? whole : genome_->chosen(group_.child(name), whole->attributes());
+  }
+
+  /// Those of a plain matrix have an `id`, the gene's; probes have one too, and a `gene_id`.
+  [[nodiscard]] Columns columns() const {
+    Columns columns;
+    const bool probes = group_.has("gene_id");
+    columns.emplace_back("gene_ids", vector(probes ? "gene_id" : "id"));
+    if (probes) columns.emplace_back("probe_ids", vector("id"));
+    columns.emplace_back("feature_types", vector("feature_type"));
+    const std::vector<std::int64_t> shape = group_.child("name").array()->info().shape;
+    const std::set<std::string> taken{"name", "id", "gene_id", "feature_type", "_all_tag_keys"};
+    for (const std::string& name : group_.keys()) {
+      const Element more = group_.child(name);
+      if (taken.contains(name) || more.kind() != NodeKind::array) continue;
+      if (more.array()->info().shape == shape) columns.emplace_back(name, vector(name));
+    }
+    return columns;
+  }
+
+ private:
+  Element group_;
+  const TenxGenome* genome_;
+};
+
+/// The features of all genomes are in one matrix.
+Node version_3(const Element& matrix, const TenxGenome* genome) {
+  const Features features(matrix.child("features"), genome);
   Columns cells;
   if (matrix.has("filtered_barcodes")) {
     cells.emplace_back("filtered_barcodes", vector_node(matrix, "filtered_barcodes"));
   }
-  return anndata_node(
-      matrix_node(matrix), frame_node("_index", vector_node(matrix, "barcodes"), cells),
-      frame_node("_index", vector_node(features, "name"), feature_columns(features)));
-}
-
-/// The features of all genomes are in one matrix: naming the only genome there is does no harm.
-void expect_only_genome(const Element& matrix, const std::string& genome) {
-  std::set<std::string> found;
-  const Element column = matrix.child("features/genome");
-  if (column.kind() == NodeKind::array) {
-    const std::unique_ptr<Array> genomes = column.array();
-    const std::int64_t count = element_count(genomes->info());
-    for (std::int64_t row = 0; row < count; row += names_at_once) {
-      const Strings names = genomes->read_strings({row, std::min(row + names_at_once, count)});
-      for (std::int64_t i = 0; i < names.size(); ++i) found.emplace(names[i]);
-    }
-  }
-  if (found == std::set<std::string>{genome}) return;
-  throw input_error(
-      fmt::format("{}: genome '{}' asked for, the features are of: {}; files of this version are "
-                  "read whole, with a column 'genome' in var: leave '::{}' out",
-                  matrix.root->location(), genome, fmt::join(found, ", "), genome));
+  const Node counts = matrix_node(matrix);
+  return anndata_node(genome == nullptr ? counts : genome->chosen_counts(counts),
+                      frame_node("_index", vector_node(matrix, "barcodes"), cells),
+                      frame_node("_index", features.vector("name"), features.columns()));
 }
 
 std::string choose_genome(const Group& root, const std::string& wanted) {
@@ -138,8 +135,10 @@ bool is_tenx_h5(const Group& root) {
 Node tenx_h5(const std::shared_ptr<const Group>& store, const std::string& genome) {
   const Element root{store, ""};
   if (!is_version_3(*store)) return version_2(root.child(choose_genome(*store, genome)));
-  if (!genome.empty()) expect_only_genome(root.child("matrix"), genome);
-  return version_3(root.child("matrix"));
+  const Element matrix = root.child("matrix");
+  if (genome.empty()) return version_3(matrix, nullptr);
+  const TenxGenome chosen(matrix, genome);
+  return version_3(matrix, chosen.is_only() ? nullptr : &chosen);
 }
 
 }  // namespace cellmill
