@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "cellmill/storage/group.hpp"
+#include "cellmill/storage/packed_rows.hpp"
 #include "storage/json_file.hpp"
 #include "storage/zarr_metadata.hpp"
 #include "storage/zarr_shards.hpp"
@@ -77,13 +78,18 @@ void add_array(Corpus& corpus, const json& document, const std::string& chunk) {
 void add_arrays(Corpus& corpus, std::span<const std::byte> bytes) {
   for (const StoreFormat format : {StoreFormat::zarr2, StoreFormat::zarr3}) {
     const bool v2 = format == StoreFormat::zarr2;
-    for (const char* codec : {"none", "gzip", "zstd", "lz4"}) {
+    for (const char* codec : {"none", "gzip", "zstd", "lz4", "packed_rows"}) {
+      const bool packed = codec == std::string("packed_rows");
+      if (packed && v2) continue;
       ArraySpec spec;
       spec.dtype = DType::int32;
       spec.shape = {static_cast<std::int64_t>(bytes.size() / 4)};
       spec.codec = codec;
       const ZarrMetadata numbers = spec_metadata(spec, format);
-      const Bytes chunk = encode_bytes(numbers.codecs, bytes);
+      const std::array one_row = {spec.shape[0]};
+      const Bytes chunk = encode_bytes(
+          numbers.codecs, packed ? pack_chunk(PackedKind::counts, DType::int32, bytes, 0, one_row)
+                                 : Bytes(bytes.begin(), bytes.end()));
       add_array(corpus, v2 ? zarr2_document(numbers) : zarr3_document(numbers), text(chunk));
       if (!v2) {
         spec.shard_shape = spec.shape;
@@ -93,6 +99,7 @@ void add_arrays(Corpus& corpus, std::span<const std::byte> bytes) {
                   text(assemble_shard(chunks)));
         spec.shard_shape.clear();
       }
+      if (packed) continue;
       spec.dtype = DType::string;
       spec.shape = {3};
       spec.chunk_shape = {};
@@ -131,6 +138,33 @@ void add_arrays(Corpus& corpus, std::span<const std::byte> bytes) {
   add_array(corpus, other, std::string(32, '\377') + std::string(32, 'x'));
 }
 
+/// Chunks of each kind with short and long rows, large gaps and counts; and elements.
+void add_packed_rows(Corpus& corpus) {
+  std::vector<std::int32_t> columns;
+  std::vector<std::uint16_t> counts;
+  std::vector<std::int64_t> ends;
+  for (std::int32_t row = 0; row < 5; ++row) {
+    for (std::int32_t i = 0; i < 40 * row; ++i) {
+      columns.push_back(i * (row + 1) + (i > 30 ? 20'000 * row : 0) + i * i / 16);
+      counts.push_back(static_cast<std::uint16_t>(i % 37 == 0 ? 900 + i : 1 + i % 5));
+    }
+    ends.push_back(static_cast<std::int64_t>(columns.size()));
+  }
+  const auto n = columns.size();
+  const auto add = [&](int type, DType dtype, PackedKind kind,
+                       std::span<const std::byte> elements) {
+    const std::string numbers = head(2 * type, n) + std::string(2, '\0');
+    corpus.add("fuzz_packed_rows", numbers + text(pack_chunk(kind, dtype, elements, 0, ends)));
+    corpus.add("fuzz_packed_rows",
+               head(2 * type + 1, static_cast<std::size_t>(kind) + 256 * 30) +
+                   text(elements.first(std::min<std::size_t>(elements.size(), 400))));
+  };
+  for (const PackedKind kind : {PackedKind::raw, PackedKind::indices, PackedKind::counts}) {
+    add(1, DType::uint16, kind, std::as_bytes(std::span(counts)));
+    add(2, DType::int32, kind, std::as_bytes(std::span(columns)));
+  }
+}
+
 void add_the_rest(Corpus& corpus) {
   const std::vector<std::optional<Bytes>> chunks = {Bytes(8), std::nullopt, Bytes(3)};
   const Bytes shard = assemble_shard(chunks);
@@ -167,6 +201,7 @@ int main(int count, char** arguments) {
   cellmill::Corpus corpus(arguments[1]);
   cellmill::add_codecs(corpus, bytes);
   cellmill::add_arrays(corpus, bytes);
+  cellmill::add_packed_rows(corpus);
   cellmill::add_the_rest(corpus);
   return 0;
 }

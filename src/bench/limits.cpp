@@ -18,6 +18,7 @@ MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder,
   limits.threads = arena.threads();
   limits.inflate_bytes = inflate_rate(arena);
   limits.blosc_bytes = blosc_rate(arena);
+  limits.packed_rows_cells = packed_rows_rate(arena);
   limits.copy_bytes = copy_rate(arena);
   limits.file = file_rates(arena, folder);
   limits.moments_cells = moments_rate(arena, kernels);
@@ -41,6 +42,7 @@ std::string limits_text(const MachineLimits& limits) {
   };
   line("inflate (gzip counts)", bytes(limits.inflate_bytes));
   line("blosc-lz4 (counts)", bytes(limits.blosc_bytes));
+  line("packed rows (1,750 non-zeros)", cells(limits.packed_rows_cells));
   line("copy (memory)", bytes(limits.copy_bytes));
   line("copy into a new file", bytes(limits.file.write_bytes));
   line("copy out of it", bytes(limits.file.read_bytes));
@@ -56,6 +58,7 @@ nlohmann::json limits_json(const MachineLimits& limits) {
   return {{"threads", limits.threads},
           {"inflate_bytes_per_second", limits.inflate_bytes},
           {"blosc_bytes_per_second", limits.blosc_bytes},
+          {"packed_rows_cells_per_second", limits.packed_rows_cells},
           {"copy_bytes_per_second", limits.copy_bytes},
           {"file_write_bytes_per_second", limits.file.write_bytes},
           {"file_read_bytes_per_second", limits.file.read_bytes},

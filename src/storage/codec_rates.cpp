@@ -11,11 +11,17 @@
 
 #include "cellmill/core/random.hpp"
 #include "storage/codecs.hpp"
+#include "storage/packed_rows_unpack.hpp"
 
 namespace cellmill {
 namespace {
 
 constexpr std::size_t chunk_elements_of_h5py = 17000;
+
+/// Most are 1 to 3. \param u uniform in [0, 1)
+float made_up_count(double u) {
+  return std::floor(1.0F / static_cast<float>(1e-4 + std::pow(1.0 - u, 0.6)));
+}
 
 /// Chunks of columns and of counts in turn: gaps between columns are geometric, most counts are 1
 /// to 3.
@@ -31,8 +37,7 @@ std::vector<Bytes> count_chunks(std::size_t count) {
       column += 1 + static_cast<std::int32_t>(-30.0 * std::log1p(-rng.uniform(draw++)));
       if (column >= 62710) column %= 62710;
       columns[i] = column;
-      const double u = rng.uniform(draw++);
-      counts[i] = std::floor(1.0F / static_cast<float>(1e-4 + std::pow(1.0 - u, 0.6)));
+      counts[i] = made_up_count(rng.uniform(draw++));
     }
     const std::span<const std::byte> bytes =
         c % 2 == 0 ? std::as_bytes(std::span(columns)) : std::as_bytes(std::span(counts));
@@ -92,6 +97,51 @@ double blosc_rate(Arena& arena, double seconds) {
       [&](std::size_t i, std::span<std::byte> out) {
         blosc_decode(encoded[i], out);
         return size;
+      },
+      seconds);
+}
+
+double packed_rows_rate(Arena& arena, double seconds) {
+  constexpr std::int64_t row = 1750;
+  constexpr std::int64_t batch = 64;
+  constexpr std::int64_t chunks = 32;  // more than a core's caches hold
+  const CounterRng rng(12, 0);
+  std::uint64_t draw = 0;
+  std::vector<std::int64_t> ends(batch);
+  for (std::int64_t r = 0; r < batch; ++r) ends[static_cast<std::size_t>(r)] = (r + 1) * row;
+  std::vector<Bytes> columns;
+  std::vector<Bytes> counts;
+  for (std::int64_t c = 0; c < chunks; ++c) {
+    std::vector<std::int32_t> gene(batch * row);
+    std::vector<float> count(gene.size());
+    for (std::size_t i = 0; i < gene.size(); ++i) {
+      const std::int32_t before = i % row == 0 ? -1 : gene[i - 1];
+      gene[i] = before + 1 + static_cast<std::int32_t>(-35.0 * std::log1p(-rng.uniform(draw++)));
+      count[i] = made_up_count(rng.uniform(draw++));
+    }
+    columns.push_back(
+        pack_chunk(PackedKind::indices, DType::int32, std::as_bytes(std::span(gene)), 0, ends));
+    counts.push_back(
+        pack_chunk(PackedKind::counts, DType::float32, std::as_bytes(std::span(count)), 0, ends));
+  }
+  const auto unpack_row = [&](const Bytes& chunk, std::size_t r, DType dtype, auto out) {
+    const auto first = static_cast<std::int64_t>(r) * row;
+    PackedPlace place{PackedChunk(chunk), {first, first + row}};
+    find_part(place);
+    unpack_part(place, dtype, out);
+  };
+  return best_rate(
+      arena, chunks, batch * row * (sizeof(std::int32_t) + sizeof(float)),
+      [&](std::size_t i, std::span<std::byte> out) {
+        auto* const genes = reinterpret_cast<std::int32_t*>(out.data());
+        auto* const values = reinterpret_cast<float*>(out.data() + out.size() / 2);
+        for (std::size_t r = 0; r < batch; ++r) {
+          const std::size_t from = (i + 7 * r) % chunks;
+          const std::size_t at = r * row;
+          unpack_row(columns[from], 29 * r % batch, DType::int32, std::span(genes + at, row));
+          unpack_row(counts[from], 29 * r % batch, DType::float32, std::span(values + at, row));
+        }
+        return static_cast<std::size_t>(batch);
       },
       seconds);
 }

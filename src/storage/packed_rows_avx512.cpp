@@ -31,7 +31,7 @@ struct Fields {
 
   Fields(Readable bytes, std::uint32_t bits)
       : stream(bytes),
-        group_bytes(8 * bits),
+        group_bytes(std::uint64_t{8} * bits),
         gather(_mm512_load_si512(kTables.gather[bits])),
         shifts(_mm512_set1_epi64(static_cast<long long>(kTables.shifts[bits]))),
         ones(_mm512_set1_epi8(static_cast<char>((1U << bits) - 1))) {}
@@ -191,12 +191,12 @@ class StreamingOutput {
 template <class Output>
 void put_group(Output& output, std::uint64_t begin, const __m512i (&elements)[4],
                AllLanes /*live*/) {
-  for (int part = 0; part < 4; ++part) output.put(begin + 16 * part, elements[part]);
+  for (std::uint64_t part = 0; part < 4; ++part) output.put(begin + 16 * part, elements[part]);
 }
 template <class Output>
 void put_group(Output& output, std::uint64_t begin, const __m512i (&elements)[4], FirstLanes live) {
   auto left = static_cast<std::uint32_t>(_mm_popcnt_u64(live.live));
-  for (int part = 0; left > 0; ++part) {
+  for (std::uint64_t part = 0; left > 0; ++part) {
     if (left < 16) return output.put_last(begin + 16 * part, left, elements[part]);
     output.put(begin + 16 * part, elements[part]);
     left -= 16;
@@ -204,9 +204,9 @@ void put_group(Output& output, std::uint64_t begin, const __m512i (&elements)[4]
 }
 
 /// Bytes 16 · part and on of 64, each as 32 bits.
-Bytes64 widen_control(int part) {
+Bytes64 widen_control(std::uint64_t part) {
   const __m512i lanes = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
-  return _mm512_add_epi32(lanes, _mm512_set1_epi32(16 * part));
+  return _mm512_add_epi32(lanes, _mm512_set1_epi32(static_cast<int>(16 * part)));
 }
 __m512i widen(Bytes64 bytes, Bytes64 control) {
   return _mm512_maskz_permutexvar_epi8(0x1111111111111111U, control, bytes);
@@ -216,11 +216,11 @@ __m512i widen(Bytes64 bytes, Bytes64 control) {
 bool put_large(const PackedFragment& fragment, std::uint64_t escaped, std::uint32_t& large,
                __m512i (&values)[4]) {
   alignas(64) std::uint32_t held[kGroup];
-  for (int part = 0; part < 4; ++part) _mm512_store_si512(held + 16 * part, values[part]);
+  for (std::uint64_t part = 0; part < 4; ++part) _mm512_store_si512(held + 16 * part, values[part]);
   for (; escaped != 0; escaped &= escaped - 1) {
     if (!take_large(fragment, large, held[_tzcnt_u64(escaped)])) return false;
   }
-  for (int part = 0; part < 4; ++part) values[part] = _mm512_load_si512(held + 16 * part);
+  for (std::uint64_t part = 0; part < 4; ++part) values[part] = _mm512_load_si512(held + 16 * part);
   return true;
 }
 
@@ -240,10 +240,10 @@ bool counts_to(Output output, const PackedFragment& fragment) {
   std::uint32_t large = 0;
   const auto unpack_group = [&](std::uint64_t begin, Bytes64 high, auto live) {
     __m512i values[4];
-    for (int part = 0; part < 4; ++part) values[part] = widen(high, controls[part]);
+    for (std::uint64_t part = 0; part < 4; ++part) values[part] = widen(high, controls[part]);
     if (fragment.low_bits != 0) {
       const Bytes64 lows = low.next();
-      for (int part = 0; part < 4; ++part) {
+      for (std::uint64_t part = 0; part < 4; ++part) {
         values[part] =
             _mm512_or_si512(_mm512_sll_epi32(values[part], low_bits), widen(lows, controls[part]));
       }
@@ -294,7 +294,8 @@ bool large_columns(const PackedFragment& fragment, std::uint64_t escaped, Bytes6
     column += step;
     held[i] = column;
   }
-  for (int part = 0; part < 4; ++part) columns[part] = _mm512_load_si512(held + 16 * part);
+  for (std::uint64_t part = 0; part < 4; ++part)
+    columns[part] = _mm512_load_si512(held + 16 * part);
   return true;
 }
 
@@ -303,8 +304,8 @@ bool columns_to(Output output, const PackedFragment& fragment) {
   Fields low(readable(fragment, fragment.low), fragment.low_bits);
   const __m512i quarter = _mm512_setr_epi32(0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3);
   __m512i spread[4];
-  for (int part = 0; part < 4; ++part)
-    spread[part] = _mm512_add_epi32(quarter, _mm512_set1_epi32(4 * part));
+  for (std::uint64_t part = 0; part < 4; ++part)
+    spread[part] = _mm512_add_epi32(quarter, _mm512_set1_epi32(static_cast<int>(4 * part)));
   const __m512i last = _mm512_set1_epi32(15);
   const __m512i zero = _mm512_setzero_si512();
   const Bytes64 one = _mm512_set1_epi8(1);
@@ -334,7 +335,7 @@ bool columns_to(Output output, const PackedFragment& fragment) {
     sums = _mm512_add_epi32(sums, _mm512_alignr_epi32(sums, zero, 8));
     const __m512i begins = _mm512_add_epi32(before, _mm512_sub_epi32(sums, fours));
     before = _mm512_add_epi32(before, _mm512_permutexvar_epi32(last, sums));
-    for (int part = 0; part < 4; ++part) {
+    for (std::uint64_t part = 0; part < 4; ++part) {
       const __m512i four_lows = _mm512_permutexvar_epi32(spread[part], lows);
       const __m512i four_highs = _mm512_permutexvar_epi32(spread[part], high);
       columns[part] =
@@ -362,7 +363,7 @@ void flush(PackedCarry& carry) {
 
 }  // namespace
 
-const PackedKernels kPackedAvx512 = {
+const PackedKernels packed_avx512 = {
     &columns,      &counts<std::uint32_t>, &counts<float>, &flush, &avx512::float_integers,
     &avx512::gaps, &avx512::less_least,    &avx512::split};
 

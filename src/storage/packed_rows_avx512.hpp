@@ -1,6 +1,9 @@
 #pragma once
 
 // For files compiled for AVX-512 alone: what unpacking and packing by it share.
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"  // GCC 12's own intrinsics (its bug 105593)
+#endif
 #include <immintrin.h>
 
 #include "storage/packed_rows_kernels.hpp"
@@ -35,7 +38,7 @@ constexpr FieldTables make_tables() {
       }
     }
     for (std::uint32_t i = 0; i < 8; ++i) {
-      tables.shifts[bits] |= std::uint64_t{i * bits} << (8 * i);
+      tables.shifts[bits] |= std::uint64_t{i} * bits << (8 * i);
     }
   }
   return tables;
@@ -55,7 +58,7 @@ struct FirstLanes {
   std::uint64_t live;
   [[nodiscard]] std::uint64_t of(__mmask64 lanes) const { return lanes & live; }
   /// Of 16 elements in 32 bits each.
-  [[nodiscard]] __mmask16 of_part(int part) const {
+  [[nodiscard]] __mmask16 of_part(std::uint64_t part) const {
     return static_cast<__mmask16>(live >> (16 * part));
   }
 };

@@ -7,10 +7,10 @@ namespace cellmill {
 
 namespace {
 
-__m512i load(const std::uint32_t* from, int /*part*/, AllLanes /*live*/) {
+__m512i load(const std::uint32_t* from, std::uint64_t /*part*/, AllLanes /*live*/) {
   return _mm512_loadu_si512(from);
 }
-__m512i load(const std::uint32_t* from, int part, FirstLanes live) {
+__m512i load(const std::uint32_t* from, std::uint64_t part, FirstLanes live) {
   return _mm512_maskz_loadu_epi32(live.of_part(part), from);
 }
 
@@ -22,18 +22,18 @@ Bytes64 clear(Bytes64 bytes, Bytes64 instead, FirstLanes live) {
 
 /// Packs a group of fields into its first bytes: pairs, fours, then all eight of a word.
 struct FieldPacker {
-  std::uint32_t bits;
   Bytes64 scatter;  // the other way round than gather
   Bytes64 pairs;
   Bytes64 fours;
   __m128i eights;
+  std::uint32_t bits;
 
   explicit FieldPacker(std::uint32_t width)
-      : bits(width),
-        scatter(_mm512_load_si512(kTables.scatter[width])),
+      : scatter(_mm512_load_si512(kTables.scatter[width])),
         pairs(_mm512_set1_epi16(static_cast<short>(1 | 0x100 << width))),
         fours(_mm512_set1_epi32(1 | 0x10000 << (2 * width))),
-        eights(_mm_cvtsi32_si128(static_cast<int>(32 - 4 * width))) {}
+        eights(_mm_cvtsi32_si128(static_cast<int>(32 - 4 * width))),
+        bits(width) {}
 
   /// Writes 64 bytes, of which 8 · bits count, and returns where they end.
   std::uint8_t* put(Bytes64 fields, std::uint8_t* out) const {
@@ -44,7 +44,7 @@ struct FieldPacker {
         eights);
     const __m512i lower = _mm512_and_si512(sums, _mm512_set1_epi64(0xFFFFFFFF));
     _mm512_storeu_si512(out, _mm512_permutexvar_epi8(scatter, _mm512_or_si512(upper, lower)));
-    return out + 8 * bits;
+    return out + std::uint64_t{8} * bits;
   }
 };
 
@@ -92,7 +92,7 @@ void split(const std::uint32_t* values, std::uint32_t n, PackedSplit& to) {
   (void)for_groups(n, [&](std::uint64_t begin, auto live) {
     __m512i parts[4];
     __m512i highs[4];
-    for (int part = 0; part < 4; ++part) {
+    for (std::uint64_t part = 0; part < 4; ++part) {
       parts[part] = load(values + begin + 16 * part, part, live);
       highs[part] = _mm512_min_epu32(_mm512_srl_epi32(parts[part], low_bits), most);
     }

@@ -8,11 +8,12 @@ const PackedKernels& packed_kernels(CpuLevel level) {
   const bool bytes = __builtin_cpu_supports("avx512vbmi") != 0 &&
                      __builtin_cpu_supports("avx512vbmi2") != 0 &&
                      __builtin_cpu_supports("avx512vnni") != 0;
-  if (here == CpuLevel::avx512 && bytes) return kPackedAvx512;
+  if (here == CpuLevel::avx512 && bytes) return packed_avx512;
+  if (here >= CpuLevel::avx2 && __builtin_cpu_supports("bmi2") != 0) return packed_avx2;
 #else
   (void)level;
 #endif
-  return kPackedPlain;
+  return packed_plain;
 }
 
 }  // namespace cellmill

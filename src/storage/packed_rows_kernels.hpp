@@ -72,8 +72,9 @@ struct PackedKernels {
   void (*split)(const std::uint32_t* values, std::uint32_t n, PackedSplit& to);
 };
 
-extern const PackedKernels kPackedPlain;
-extern const PackedKernels kPackedAvx512;
+extern const PackedKernels packed_plain;
+extern const PackedKernels packed_avx2;
+extern const PackedKernels packed_avx512;
 
 /// The quickest of these that this processor can run and that are not above the level.
 [[nodiscard]] const PackedKernels& packed_kernels(CpuLevel level = CpuLevel::best);

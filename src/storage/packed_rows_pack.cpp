@@ -40,7 +40,7 @@ template <std::integral T>
 bool as_integers(std::span<const T> elements, std::span<std::uint32_t> out) {
   std::uint32_t other = 0;
   for (std::size_t i = 0; i < out.size(); ++i) {
-    out[i] = static_cast<std::uint32_t>(elements[i]);
+    out[i] = static_cast<std::uint32_t>(elements[i]);  // NOLINT(bugprone-signed-char-misuse)
     if constexpr (sizeof(T) == 8) {
       other |= static_cast<std::uint32_t>(static_cast<std::uint64_t>(elements[i]) >> 32);
     } else if constexpr (std::is_signed_v<T>) {

@@ -116,7 +116,7 @@ void split(const std::uint32_t* values, std::uint32_t n, PackedSplit& to) {
 }  // namespace
 
 using Loops = PackedLoops<CpuLevel::plain>;
-const PackedKernels kPackedPlain = {
+const PackedKernels packed_plain = {
     &columns,           &counts, &float_counts, &flush, &Loops::float_integers, &Loops::gaps,
     &Loops::less_least, &split};
 

@@ -26,7 +26,8 @@ std::uint32_t fewest_low_bits(std::span<const std::uint32_t> sample) {
   std::uint64_t sum = 0;
   for (const std::uint32_t value : sample) sum += value;
   const std::uint64_t mean = sum / std::max<std::size_t>(sample.size(), 1);
-  return static_cast<std::uint32_t>(std::clamp<int>(std::bit_width(mean) - 3, 0, most_low_bits));
+  return static_cast<std::uint32_t>(
+      std::clamp<int>(static_cast<int>(std::bit_width(mean)) - 3, 0, most_low_bits));
 }
 
 }  // namespace

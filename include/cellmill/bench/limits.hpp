@@ -15,6 +15,7 @@ struct MachineLimits {
   int threads = 0;
   double inflate_bytes = 0;      ///< gzip counts, decoded bytes a second
   double blosc_bytes = 0;        ///< blosc-lz4 counts, decoded bytes a second
+  double packed_rows_cells = 0;  ///< packed rows of 1,750 counts decoded, cells a second
   double copy_bytes = 0;         ///< memcpy, bytes a second
   FileRates file;                ///< of the folder that was given
   double moments_cells = 0;      ///< raw counts (1,750 non-zeros a cell), cells a second

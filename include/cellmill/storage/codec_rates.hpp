@@ -19,6 +19,9 @@ namespace cellmill {
 [[nodiscard]] double inflate_rate(Arena& arena, double seconds = 0.5);
 /// blosc-lz4 with byte shuffle, of the same.
 [[nodiscard]] double blosc_rate(Arena& arena, double seconds = 0.5);
+/// Rows of 1,750 counts out of packed rows (storage/packed_rows.hpp) in random order, columns to
+/// int32 and counts to float32, a batch of 64 after the other in the same place: cells per second.
+[[nodiscard]] double packed_rows_rate(Arena& arena, double seconds = 0.5);
 /// memcpy of 1 MiB blocks out of the caches.
 [[nodiscard]] double copy_rate(Arena& arena, double seconds = 0.5);
 /// The chunks of an array on disk, as many as `most_bytes` decoded hold, evenly spread.

@@ -152,7 +152,7 @@ TEST_P(PackedRowsCodec, EveryLevelMakesTheBytesOfThePlainOne) {
   const Rows rows = made_up(5, 200, 400, 40.0);
   const auto plain = [&](PackedKind kind, auto& values) {
     return pack_chunk(kind, dtype_of<std::decay_t<decltype(values[0])>>(), bytes_of(values), 0,
-                      rows.ends, kPackedPlain);
+                      rows.ends, packed_plain);
   };
   EXPECT_EQ(pack(PackedKind::indices, rows.columns, rows.ends),
             plain(PackedKind::indices, rows.columns));
@@ -410,7 +410,7 @@ TEST_P(PackedRowsCodec, DamagedChunksMeanTheSameToEveryLevel) {
     Bytes damaged = sound;
     damaged[rng.below(draw, damaged.size())] ^=
         static_cast<std::byte>(1 + rng.below(draw + 1, 255));
-    ASSERT_EQ(read(damaged, *kernels), read(damaged, kPackedPlain)) << draw;
+    ASSERT_EQ(read(damaged, *kernels), read(damaged, packed_plain)) << draw;
   }
 }
 
