@@ -21,6 +21,7 @@ from .errors import (
 )
 from .loader import Loader
 from .orders import Log1p, NormalizeTotal, Sequential, Shuffle
+from .quality import Measure, Quality
 
 __version__: str = _core.version()
 
@@ -34,11 +35,13 @@ __all__ = [
     "InputError",
     "Loader",
     "Log1p",
+    "Measure",
     "MissingError",
     "NormalizeTotal",
     "NotFoundError",
     "ObsColumn",
     "ObsTable",
+    "Quality",
     "ReadWriteError",
     "Sequential",
     "Shuffle",

@@ -34,7 +34,9 @@ class CsrMatrix(NamedTuple):
         import torch
 
         parts = (torch.from_numpy(part) for part in (self.indptr, self.indices, self.data))
-        return torch.sparse_csr_tensor(*parts, size=self.shape)
+        # torch 1 checks every element, which takes longer than making the batch; 2 does so if asked.
+        unchecked = getattr(torch, "_sparse_csr_tensor_unsafe", None) if torch.__version__ < "2" else None
+        return (unchecked or torch.sparse_csr_tensor)(*parts, size=self.shape)
 
     def to_dense(self) -> np.ndarray:
         """Rows × genes, float32."""
@@ -53,8 +55,10 @@ class BatchLayout(NamedTuple):
     matrices: dict[str, int]
     obsm: dict[str, int]
     obs: dict[str, int]
-    dense: bool
-    torch: bool
+    dense: bool = False
+    torch: bool = False
+    coded: frozenset[str] = frozenset()  #: columns of obs that are codes
+    unknown: int = -1  #: the code of what is missing
 
 
 class Batch(Mapping[str, Any]):
@@ -73,13 +77,13 @@ class Batch(Mapping[str, Any]):
 
     __slots__ = ("_core", "_layout", "_made")
 
-    def __init__(self, core: Any, layout: BatchLayout) -> None:
+    def __init__(self, core: Any, layout: BatchLayout, made: dict[str, Any] | None = None) -> None:
         self._core = core
         self._layout = layout
-        self._made: dict[str, Any] = {}
+        self._made = {} if made is None else made
 
     def __len__(self) -> int:
-        return len(self._core)
+        return len(self["rows"] if self._core is None else self._core)
 
     def __iter__(self) -> Iterator[str]:
         layout = self._layout
@@ -117,7 +121,10 @@ class Batch(Mapping[str, Any]):
             return self._out(core.obsm(number))
         number = layout.obs.get(key)
         if number is not None:
-            return self._out(core.obs(number))
+            values = core.obs(number)
+            if layout.unknown != -1 and key in layout.coded:
+                values[values < 0] = layout.unknown
+            return self._out(values)
         if key in _ABOUT_ROWS:
             rows = core.rows()
             return self._out(rows if key == "rows" else rows >= 0)
@@ -130,15 +137,15 @@ class Batch(Mapping[str, Any]):
 
         return torch.from_numpy(array)
 
-    def to(self, device: Any, non_blocking: bool = False) -> dict[str, Any]:
-        """All entries as torch tensors on a device."""
+    def to(self, device: Any, non_blocking: bool = False) -> Batch:
+        """The same of torch tensors on a device."""
         return self._mapped(lambda tensor: tensor.to(device, non_blocking=non_blocking))
 
-    def pin_memory(self, device: Any = None) -> dict[str, Any]:
-        """All entries as torch tensors in pinned memory."""
+    def pin_memory(self, device: Any = None) -> Batch:
+        """The same of torch tensors in pinned memory."""
         return self._mapped(_pinned)
 
-    def _mapped(self, change: Any) -> dict[str, Any]:
+    def _mapped(self, change: Any) -> Batch:
         import torch
 
         found = dict(self)
@@ -146,7 +153,7 @@ class Batch(Mapping[str, Any]):
             if isinstance(value, CsrMatrix):
                 value = value.to_torch()
             found[key] = change(value if isinstance(value, torch.Tensor) else torch.from_numpy(value))
-        return found
+        return Batch(None, self._layout._replace(torch=True), found)
 
     def __repr__(self) -> str:
         return f"Batch of {len(self)} cells: {', '.join(self)}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -11,14 +10,15 @@ import numpy as np
 
 from . import _core
 from .batch import Batch, BatchLayout
-from .errors import InputError
+from .errors import InputError, NotFoundError
+from .processes import check_fork, engine_started, this_worker
 from .world import local_size
 
 Rows = Any  #: an index, a slice, indices, a boolean mask, a path of a .npy file, or a set of a split
 
 
 def open(  # as in zarr.open, h5py and the rest
-    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+    paths: str | os.PathLike[str] | Iterable[str | os.PathLike[str] | Dataset],
     *,
     gene_key: str | None = None,
     gene_map: Mapping[str, str] | None = None,
@@ -29,7 +29,8 @@ def open(  # as in zarr.open, h5py and the rest
     ----------
     paths
         h5ad files, AnnData in Zarr, stores that ``cellmill shard`` made, annbatch collections, 10x
-        files; folders of them, globs, ``@list.txt``; one or many, mixed. Genes are joined by name.
+        files; folders of them, globs, ``@list.txt``; one or many, mixed, also with what `open` gave
+        before. Genes are joined by name.
     gene_key
         Column of var that names genes; otherwise its index.
     gene_map
@@ -37,8 +38,16 @@ def open(  # as in zarr.open, h5py and the rest
     """
     if isinstance(paths, (str, os.PathLike)):
         paths = [paths]
-    names = [os.fspath(path) for path in paths]
-    return Dataset(names, gene_key, dict(gene_map or {}))
+    names: list[str] = []
+    how = gene_key, dict(gene_map or {})
+    for path in paths:
+        if isinstance(path, Dataset):
+            if path._arguments[1:] != how:
+                raise InputError(f"{path!r} was opened with another gene_key or gene_map; expected the same for all")
+            names += path.paths
+        else:
+            names.append(os.fspath(path))
+    return Dataset(names, *how)
 
 
 class ObsColumn:
@@ -118,6 +127,7 @@ class Dataset:
         self._arguments = (list(paths), gene_key, gene_map)
         self._core = _core.Dataset.open(*self._arguments)
         self._gatherer: Any = None
+        self._started_in: int | None = None
         self._names: list[str] | None = None
 
     def __reduce__(self) -> Any:
@@ -189,16 +199,19 @@ class Dataset:
             array = _of_mask(array, len(self))
         array = np.ascontiguousarray(array, dtype=np.int64)
         array = np.where(array < 0, array + len(self), array)
-        return Batch(self._rows_of().rows(array), BatchLayout({"X": 0}, {}, {}, False, False))
+        return Batch(self._rows_of().rows(array), BatchLayout({"X": 0}, {}, {}))
 
     def __getitems__(self, rows: Rows) -> Batch:
         return self[rows]
 
     def _rows_of(self) -> Any:
+        check_fork(self._started_in)
         if self._gatherer is None:
+            _, workers = this_worker() or (0, 1)
             options = _core.ReadOptions()
-            options.threads = _core.default_threads(local_size())
+            options.threads = max(_core.default_threads(local_size()) // workers, 1)
             self._gatherer = _core.RowGatherer(self._core, options)
+            self._started_in = engine_started()
         return self._gatherer
 
     def to_anndata(self, rows: Rows = None, obs: Sequence[str] | None = None) -> Any:
@@ -260,9 +273,6 @@ def resolve_genes(genes: Any) -> list[str] | None:
         return None
     if isinstance(genes, (str, os.PathLike)):
         if not os.path.exists(genes):
-            raise InputError(f"genes: there is no file {genes}; expected names, or a file with one a line")
-        with builtins.open(genes, encoding="utf-8") as lines:
-            return [line.split("\t")[0].strip() for line in lines if line.strip() and not line.startswith("#")]
+            raise NotFoundError(f"genes: there is no file {genes}; expected names, or a file with one a line")
+        return _core.read_gene_list(os.fspath(genes))
     return [str(gene) for gene in genes]
-
-

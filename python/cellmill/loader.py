@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,11 +11,15 @@ from typing import Any
 from . import _core
 from .batch import Batch, BatchLayout
 from .dataset import Dataset, Rows, open, resolve_genes, resolve_rows
-from .errors import ForkError, InputError
+from .errors import InputError
+from .log import log
 from .orders import Log1p, NormalizeTotal, Sequential, Shuffle, parse_order, parse_transform
+from .position import Position, position_of
+from .processes import check_cuda_fork, check_fork, engine_started, this_worker
+from .quality import Quality, quality_of
 from .world import World, find_world
 
-STATE_VERSION = 1
+_MEMORY = 4 << 30
 
 
 class Loader:
@@ -36,7 +41,8 @@ class Loader:
         Which rows: indices, a boolean mask, a .npy file, a set of `Dataset.split`; and those for
         which a condition on obs holds.
     obs
-        Columns of obs to come with each batch: names, or name → levels, which fixes the codes.
+        Columns of obs to come with each batch: names, or name → levels, which fixes the codes: cells
+        of other levels count as missing.
     layers, obsm
         Matrices besides: ``"counts"``, ``"raw.X"``; and arrays of obsm.
     genes, join
@@ -48,6 +54,10 @@ class Loader:
         ``"csr"`` or ``"dense"``.
     to
         ``"numpy"`` or ``"torch"`` (no copy).
+    device, pin_memory
+        Of torch: batches come on this device, or in pinned memory.
+    unknown_label
+        The code of cells whose label is missing.
     tail
         What becomes of rows that fill no batch: ``"drop"`` (others in each epoch), ``"pad"`` (filled
         up with rows −1), ``"wrap"``, or ``"keep"`` (a smaller last batch; one process only).
@@ -57,7 +67,8 @@ class Loader:
     lanes
         Sequences that the order is made of; the number of processes of the first launch.
     threads, memory
-        For this process; otherwise its share of the machine's cores, and 4G.
+        For this process; otherwise its share of the machine's cores, and 4G, or its share of the
+        memory if that is less.
     """
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Loader:
@@ -82,13 +93,16 @@ class Loader:
         transform: Any = None,
         output: str = "csr",
         to: str = "numpy",
+        device: Any = None,
+        pin_memory: bool = False,
+        unknown_label: int = -1,
         tail: str | None = None,
         rank: int | None = None,
         world_size: int | None = None,
         group: Any = None,
         lanes: int | None = None,
         threads: int | None = None,
-        memory: str | int = "4G",
+        memory: str | int | None = None,
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
         self.data = data if isinstance(data, Dataset) else open(data)
@@ -100,17 +114,23 @@ class Loader:
             raise InputError(f"output: {output!r} found, expected 'csr' or 'dense'")
         if to not in ("numpy", "torch"):
             raise InputError(f"to: {to!r} found, expected 'numpy' or 'torch'")
+        if to != "torch" and (device is not None or pin_memory):
+            raise InputError("device, pin_memory: they are for torch; expected to='torch'")
         self._rows = resolve_rows(self.data, rows, filter)
         self._world_arguments = (rank, world_size, group)
         self._lanes = lanes
         self._threads = threads
-        self._memory = memory if isinstance(memory, int) else _core.parse_bytes(memory)
+        self._memory = _core.parse_bytes(memory) if isinstance(memory, str) else memory
+        self._device, self._pins, self._unknown = device, pin_memory, int(unknown_label)
         names = [obs] if isinstance(obs, str) else list(obs or [])
-        self._levels = {name: list(obs[name]) for name in names if isinstance(obs, Mapping) and obs[name]}
+        fixed = obs if isinstance(obs, Mapping) else {}
         self._read = _core.ReadOptions()
         extra = [layers] if isinstance(layers, str) else list(layers or [])
         self._read.matrices = ["X", *(_matrix_path(name) for name in extra)]
         self._read.obs = names
+        self._read.obs_levels = {
+            name: [str(level) for level in levels] for name, levels in fixed.items() if levels is not None
+        }
         self._read.obsm = [obsm] if isinstance(obsm, str) else list(obsm or [])
         self._read.genes = resolve_genes(genes)
         self._read.set_join(join)
@@ -119,64 +139,59 @@ class Loader:
         self._read.set_transform(target, any(isinstance(step, Log1p) for step in steps))
         if output == "dense":
             self._read.set_dense()
-        self._layout = BatchLayout(
-            {name: number for number, name in enumerate(["X", *extra])},
-            {name: number for number, name in enumerate(self._read.obsm)},
-            {name: number for number, name in enumerate(names)},
-            output == "dense",
-            to == "torch",
-        )
-        self._epoch = 0
-        self._batches = 0  # of this epoch, over all processes
-        self._resumes = False
+        self._matrices = ["X", *extra]
+        self._join = join
+        self._dense, self._torch = output == "dense", to == "torch"
+        self._position = Position()
         self._world: World | None = None
         self._core_order: Any = None
         self._core: Any = None
         self._reader = (0, 1)
-        self._pid: int | None = None
-        self._worker_started = False
+        self._layout: BatchLayout | None = None
+        self._started_in: int | None = None
+        self._levels: dict[str, list[str]] | None = None
+        self._fingerprint: int | None = None
 
     # Position ------------------------------------------------------------------------------------
 
     @property
     def epoch(self) -> int:
-        return self._epoch
+        """The epoch of the last batch; once an epoch is over, the next one. Workers read a little ahead."""
+        return self._position.epoch
 
     def set_epoch(self, epoch: int) -> None:
         """The next iteration is over this epoch; the current one keeps its position."""
-        if epoch != self._epoch:
-            self._epoch = int(epoch)
-            self._batches = 0
-            self._resumes = False
+        self._position.set_epoch(int(epoch))
 
     def state_dict(self) -> dict[str, Any]:
         """Where training is: the same on every rank."""
-        if self._worker_started:
+        if self._position.is_in_workers():
             raise InputError(
-                "state_dict: the position is in DataLoader's workers; "
-                "torchdata's StatefulDataLoader asks them for it"
+                "state_dict: the position is in DataLoader's workers; torchdata's StatefulDataLoader asks them for it"
             )
-        return {
-            "version": STATE_VERSION,
-            "seed": self.seed,
-            "epoch": self._epoch,
-            "batches": self._batches,
-            "lanes": self._orders().lanes,
-            "options": dict(self._orders().options),
-        }
+        place = self._position.epoch, self._position.batches
+        state = _core.LoaderState.make(self._orders(), self.seed, *place, self._data_fingerprint())
+        return json.loads(state.to_json())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """The next iteration gives the batch that would have come."""
-        if state.get("version") != STATE_VERSION:
-            raise InputError(f"state: version {state.get('version')!r} found, expected {STATE_VERSION}")
-        self._lanes = int(state["lanes"])
-        self._core_order = self._core = None
-        for name, value in dict(self._orders().options).items():
-            saved = state["options"].get(name)
-            if saved != value:
-                raise InputError(f"state: it was saved with {name} = {saved}, this loader has {name} = {value}")
-        self._epoch, self._batches = int(state["epoch"]), int(state["batches"])
-        self._resumes = True
+        saved = _core.LoaderState.parse(json.dumps(dict(state)))
+        before = self._lanes, self._core_order
+        if saved.lanes != self._orders().lanes:
+            self._lanes, self._core_order = saved.lanes, None
+        try:
+            saved.check(self._orders(), self._data_fingerprint())
+        except Exception:
+            self._lanes, self._core_order = before
+            raise
+        if self._core_order is not before[1]:
+            self._core = None
+        self._position.resume(saved.epoch, saved.batches)
+
+    def _data_fingerprint(self) -> int:
+        if self._fingerprint is None:
+            self._fingerprint = self.data._core.fingerprint("X")
+        return self._fingerprint
 
     # Iteration -----------------------------------------------------------------------------------
 
@@ -187,34 +202,59 @@ class Loader:
         return batches // world.size if self.tail == "drop" else -(-batches // world.size)
 
     def __iter__(self) -> Iterator[Batch]:
-        if not self._resumes:
-            self._batches = 0
-        self._resumes = False
         core = self._started()
-        core.go_to(self._epoch, self._batches)
+        core.go_to(*self._position.begin())
         readers, layout, take = self._reader[1], self._layout, core.next
+        moves = self._pins or self._device is not None
         while True:
-            if _forked_from is not None and self._pid != os.getpid():
-                raise _fork_error()
-            batch = take()
-            if batch is None:
+            check_fork(self._started_in)
+            found = take()
+            if found is None:
                 break
-            self._batches += readers
-            yield Batch(batch, layout)
-        self._epoch += 1
-        self._batches = 0
+            self._position.batches += readers
+            batch = Batch(found, layout)
+            yield self._moved(batch) if moves else batch
+        self._position.end()
+
+    def _moved(self, batch: Batch) -> Batch:
+        check_cuda_fork()
+        if self._pins:
+            batch = batch.pin_memory()
+        return batch if self._device is None else batch.to(self._device, non_blocking=self._pins)
 
     @property
     def categories(self) -> dict[str, list[str]]:
         """Levels of the columns of obs that have codes; their order does not depend on rows."""
-        core = self._started()
-        columns = (core.obs(number) for number in range(len(self._read.obs)))
-        return {column.name: column.levels for column in columns if column.kind == "codes"}
+        fixed = self._read.obs_levels
+        return {name: fixed.get(name, levels) for name, levels in self._data_levels().items()}
+
+    def _data_levels(self) -> dict[str, list[str]]:
+        if self._levels is None:
+            columns = [self.data._core.obs(name) for name in self._read.obs]
+            self._levels = {column.name: column.levels for column in columns if column.kind == "codes"}
+        return self._levels
 
     @property
     def var_names(self) -> list[str]:
         """Names of a batch's genes."""
-        return self._started().genes()
+        return self._read.genes or self.data._core.gene_names("X", self._join)
+
+    def quality(self, label: str | None = None, batches: int = 1000) -> Quality:
+        """Measures how random this process's first batches of the epoch are; reads no matrix.
+
+        Parameters
+        ----------
+        label
+            Column of obs with text or categories; otherwise the first such one of `obs`.
+        batches
+            How many are measured, at most.
+        """
+        if label is None:
+            label = next(iter(self._data_levels()), None)
+        labels = None if label is None else self.data._core.obs(label)
+        world = self._worlds()
+        measured = _core.measure_order(self._orders(), world.rank, world.size, self.epoch, batches, labels)
+        return quality_of(measured, label)
 
     @property
     def sampler(self) -> Loader:
@@ -241,33 +281,52 @@ class Loader:
         return self._core_order
 
     def _started(self) -> Any:
-        if self._core is not None and self._pid != os.getpid():
-            raise _fork_error()
-        if self._core is None and _forked_from is not None:
-            raise _fork_error()  # the threads that a new engine would share are not there
+        check_fork(self._started_in if self._core is not None else None)
         if self._core is None:
             world = self._worlds()
-            worker, workers = _worker()
+            worker, workers = this_worker() or (0, 1)
             self._reader = (worker * world.size + world.rank, workers * world.size)
             self._read.threads = self._threads or max(_core.default_threads(world.local_size) // workers, 1)
-            self._read.memory = self._memory // workers
+            share = _core.available_memory() // 10 * 7 // world.local_size
+            self._read.memory = (self._memory or min(_MEMORY, share)) // workers
             self._core = _core.Loader(self.data._core, self._orders(), self._read, *self._reader)
-            self._pid = os.getpid()
-            _engine_started()
+            self._layout = self._make_layout()
+            self._started_in = engine_started()
         return self._core
 
+    def _make_layout(self) -> BatchLayout:
+        columns = [self._core.obs(number) for number in range(len(self._read.obs))]
+        for column in columns:
+            if column.name in self._read.obs_levels:
+                self._warn_of_levels(column.name, set(column.levels))
+        return BatchLayout(
+            {name: number for number, name in enumerate(self._matrices)},
+            {name: number for number, name in enumerate(self._read.obsm)},
+            {column.name: number for number, column in enumerate(columns)},
+            self._dense,
+            self._torch,
+            frozenset(column.name for column in columns if column.kind == "codes"),
+            self._unknown,
+        )
+
+    def _warn_of_levels(self, name: str, levels: set[str]) -> None:
+        others = [level for level in self._data_levels()[name] if level not in levels]
+        if others:
+            log.warning(
+                "obs['%s']: %d of the data's levels, e.g. '%s', are not among those given; their cells get code %d",
+                *(name, len(others), others[0], self._unknown),
+            )
+
     def __reduce__(self) -> Any:
-        if self._core is not None:
-            self._worker_started = True  # its copy goes on elsewhere
-        return _rebuilt, (self._arguments, self._lanes, self._epoch, self._batches, self._resumes)
+        return _rebuilt, (self._arguments, self._lanes, self._position.for_another())
 
     def __repr__(self) -> str:
         return f"Loader of {self.data!r}, {self.batch_size} cells a batch, {self.order}"
 
 
-def _rebuilt(arguments: dict[str, Any], lanes: int | None, epoch: int, batches: int, resumes: bool) -> Loader:
+def _rebuilt(arguments: dict[str, Any], lanes: int | None, position: tuple[Any, ...]) -> Loader:
     loader = Loader(**arguments)
-    loader._lanes, loader._epoch, loader._batches, loader._resumes = lanes, epoch, batches, resumes
+    loader._lanes, loader._position = lanes, position_of(*position)
     return loader
 
 
@@ -275,13 +334,6 @@ def _matrix_path(name: str) -> str:
     if name in ("X", "raw.X", "raw/X"):
         return name.replace(".", "/")
     return name if name.startswith("layers/") else f"layers/{name}"
-
-
-def _worker() -> tuple[int, int]:
-    """Which of torch's DataLoader workers this process is."""
-    data = sys.modules.get("torch.utils.data")
-    info = data.get_worker_info() if data is not None else None
-    return (0, 1) if info is None else (info.id, info.num_workers)
 
 
 _torch_class: type[Loader] | None = None
@@ -295,29 +347,3 @@ def _torch_loader() -> type[Loader]:
 
         _torch_class = type("Loader", (Loader, IterableDataset), {"__doc__": Loader.__doc__})
     return _torch_class
-
-
-# Threads don't survive a fork: a child of a process whose engine runs would wait for ever.
-_started_in: int | None = None
-_forked_from: int | None = None
-
-
-def _engine_started() -> None:
-    global _started_in
-    _started_in = os.getpid()
-
-
-def _in_child() -> None:
-    global _forked_from
-    if _started_in is not None:
-        _forked_from = _started_in
-
-
-os.register_at_fork(after_in_child=_in_child)
-
-
-def _fork_error() -> ForkError:
-    return ForkError(
-        "this process was forked after the loader had started its threads, which a fork does not copy: "
-        "fork before the first batch, or use multiprocessing_context='spawn'"
-    )

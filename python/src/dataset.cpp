@@ -95,6 +95,11 @@ void bind_dataset(nb::module_& module) {
              nb::gil_scoped_release unlocked;
              return data.obs_names(wanted).to_vector();
            })
+      .def("fingerprint",
+           [](const Dataset& data, const std::string& matrix) {
+             nb::gil_scoped_release unlocked;
+             return data.fingerprint(matrix);
+           })
       .def("select", [](const Dataset& data, const std::string& condition) {
         std::vector<std::int64_t> rows;
         {

@@ -1,5 +1,6 @@
 #include "cellmill/train/loader.hpp"
 
+#include <nanobind/stl/map.h>
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
@@ -8,6 +9,8 @@
 
 #include "bindings.hpp"
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/memory.hpp"
+#include "order.hpp"
 
 namespace cellmill::python {
 namespace {
@@ -27,11 +30,15 @@ std::optional<std::vector<std::int64_t>> chosen_rows(const std::optional<Rows>& 
   return std::vector<std::int64_t>(rows->data(), rows->data() + rows->shape(0));
 }
 
-/// An order and what it was made with.
-struct PyOrder {
-  std::shared_ptr<const Order> order;
-  Tail tail = Tail::drop;
-};
+/// As the program does at its start; here only where batches are made, since it is for the whole
+/// process.
+void keep_buffers() {
+  static const bool kept = [] {
+    keep_small_buffers();
+    return true;
+  }();
+  (void)kept;
+}
 
 nb::object matrix_array(const std::shared_ptr<Batch>& batch, std::size_t m, const char* part,
                         nb::handle owner) {
@@ -53,28 +60,19 @@ nb::object rows_by_columns(RawVector<float>& values, std::size_t rows, nb::handl
 void bind_loader(nb::module_& module) {
   nb::class_<PyOrder>(module, "Order")
       .def_prop_ro("lanes", [](const PyOrder& self) { return self.order->lanes(); })
-      .def_prop_ro(
-          "batches",
-          [](const PyOrder& self) { return self.order->lanes() * self.order->lane_batches(); })
-      .def_prop_ro("options", [](const PyOrder& self) { return self.order->options(); })
-      .def("window_rows",
-           [](const PyOrder& self, std::int64_t epoch, int lane, std::int64_t index) {
-             std::vector<std::int64_t> rows;
-             {
-               nb::gil_scoped_release unlocked;
-               rows = self.order->window(epoch, lane, index).rows;
-             }
-             return array_of(std::move(rows));
-           });
+      .def_prop_ro("batches", [](const PyOrder& self) {
+        return self.order->lanes() * self.order->lane_batches();
+      });
 
   module.def(
       "shuffled_order",
       [](const std::vector<std::int64_t>& rows_of_sources, const std::optional<Rows>& rows,
          std::int64_t block, std::int64_t window, std::int64_t batch_size, std::uint64_t seed,
          int lanes, const std::string& tail) {
-        return PyOrder{make_shuffled_order(RowBlocks(rows_of_sources, block, chosen_rows(rows)),
-                                           window, {batch_size, seed, lanes, tail_of(tail)}),
-                       tail_of(tail)};
+        const RowBlocks blocks(rows_of_sources, block, chosen_rows(rows));
+        return PyOrder{
+            make_shuffled_order(blocks, window, {batch_size, seed, lanes, tail_of(tail)}),
+            tail_of(tail), blocks};
       },
       nb::arg("rows_of_sources"), nb::arg("rows").none(), nb::arg("block"), nb::arg("window"),
       nb::arg("batch_size"), nb::arg("seed"), nb::arg("lanes"), nb::arg("tail"));
@@ -82,9 +80,9 @@ void bind_loader(nb::module_& module) {
       "sequential_order",
       [](const std::vector<std::int64_t>& rows_of_sources, const std::optional<Rows>& rows,
          std::int64_t batch_size, std::uint64_t seed, int lanes, const std::string& tail) {
-        return PyOrder{make_sequential_order(RowBlocks(rows_of_sources, 1, chosen_rows(rows)),
-                                             {batch_size, seed, lanes, tail_of(tail)}),
-                       tail_of(tail)};
+        const RowBlocks blocks(rows_of_sources, 1, chosen_rows(rows));
+        return PyOrder{make_sequential_order(blocks, {batch_size, seed, lanes, tail_of(tail)}),
+                       tail_of(tail), blocks};
       },
       nb::arg("rows_of_sources"), nb::arg("rows").none(), nb::arg("batch_size"), nb::arg("seed"),
       nb::arg("lanes"), nb::arg("tail"));
@@ -93,6 +91,7 @@ void bind_loader(nb::module_& module) {
       .def(nb::init<>())
       .def_rw("matrices", &ReadOptions::matrices)
       .def_rw("obs", &ReadOptions::obs)
+      .def_rw("obs_levels", &ReadOptions::obs_levels)
       .def_rw("obsm", &ReadOptions::obsm)
       .def_rw("genes", &ReadOptions::genes, nb::arg().none())
       .def_rw("threads", &ReadOptions::threads)
@@ -150,6 +149,7 @@ void bind_loader(nb::module_& module) {
            [](Loader* self, std::shared_ptr<Dataset> data, const PyOrder& order,
               const ReadOptions& options, int reader, int readers) {
              nb::gil_scoped_release unlocked;
+             keep_buffers();
              new (self) Loader(std::move(data), order.order, order.tail, options,
                                Loader::Reader{reader, readers});
            })
@@ -179,6 +179,7 @@ void bind_loader(nb::module_& module) {
       .def("__init__",
            [](RowGatherer* self, std::shared_ptr<Dataset> data, const ReadOptions& options) {
              nb::gil_scoped_release unlocked;
+             keep_buffers();
              new (self) RowGatherer(std::move(data), options);
            })
       .def("rows",

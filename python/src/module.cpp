@@ -1,5 +1,6 @@
 #include <nanobind/stl/filesystem.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
 
 #include <nlohmann/json.hpp>
 
@@ -11,6 +12,7 @@
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/core/version.hpp"
+#include "cellmill/train/shard.hpp"
 
 namespace cellmill::python {
 namespace {
@@ -66,6 +68,7 @@ NB_MODULE(_core, module) {  // NOLINT: the macro's own
   module.def("parse_bytes", [](const std::string& text) { return parse_bytes(text); });
   module.def("default_threads", &default_threads, nb::arg("local_ranks"));
   module.def("available_memory", &available_memory);
+  module.def("read_gene_list", &read_gene_list);
   module.def("info_json", [](const std::filesystem::path& path) {
     nb::gil_scoped_release unlocked;
     return describe_anndata(path).dump();
@@ -73,5 +76,6 @@ NB_MODULE(_core, module) {  // NOLINT: the macro's own
   python::bind_codec(module);
   python::bind_dataset(module);
   python::bind_loader(module);
+  python::bind_position(module);
   python::bind_split(module);
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pickle
 from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,40 +46,10 @@ def test_batches_do_not_depend_on_threads(plates: list[str]) -> None:
         assert (a["X"].data == b["X"].data).all()
 
 
-def test_training_resumes_in_the_middle_also_with_other_ranks(plates: list[str]) -> None:
-    whole = rows_of(cm.Loader(plates, **SHAPE, lanes=2))
-    pair = [cm.Loader(plates, **SHAPE, rank=rank, world_size=2) for rank in range(2)]
-    for loader in pair:
-        batches = iter(loader)
-        for _ in range(5):
-            next(batches)
-        batches.close()
-    states = [loader.state_dict() for loader in pair]
-    assert states[0] == states[1]
-    assert states[0]["batches"] == 10
-    alone = cm.Loader(plates, **SHAPE)
-    alone.load_state_dict(states[0])
-    alone.set_epoch(0)  # the current one: keeps the position
-    assert rows_of(alone) == whole[10:]
-    four = [cm.Loader(plates, **SHAPE, rank=rank, world_size=4) for rank in range(4)]
-    for loader in four:
-        loader.load_state_dict(states[0])
-    found = [rows_of(loader) for loader in four]
-    assert [batch for step in zip(*found, strict=True) for batch in step] == whole[10:][: 4 * len(found[0])]
-
-
 def test_break_and_iterate_begins_the_epoch_again(plates: list[str]) -> None:
     loader = cm.Loader(plates, **SHAPE)
     first = next(iter(loader)).rows.tolist()
     assert next(iter(loader)).rows.tolist() == first
-
-
-def test_a_state_of_other_options_is_refused(plates: list[str]) -> None:
-    state = cm.Loader(plates, **SHAPE).state_dict()
-    with pytest.raises(ValueError, match=r"window = 128.*window = 64"):
-        cm.Loader(plates, batch_size=32, order=cm.Shuffle(8, 64)).load_state_dict(state)
-    with pytest.raises(ValueError, match=r"batch_size = 32.*batch_size = 16"):
-        cm.Loader(plates, batch_size=16, order=cm.Shuffle(8, 128)).load_state_dict(state)
 
 
 def test_held_out_rows_never_appear(plates: list[str]) -> None:
@@ -185,6 +156,72 @@ def test_a_fork_after_the_engine_started_is_refused(plates: list[str]) -> None:
     if child == 0:
         try:
             next(iter(loader))
+        except cm.ForkError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
+
+
+def test_levels_given_by_hand_fix_the_codes(plates: list[str], caplog: pytest.LogCaptureFixture) -> None:
+    data = cm.open(plates)
+    column = data.obs("cell_line")["cell_line"]
+    levels = ["unseen", *reversed(column.levels[1:])]
+    loader = cm.Loader(data, **SHAPE, obs={"cell_line": levels, "drug": None}, unknown_label=99)
+    assert loader.categories["cell_line"] == levels
+    assert loader.categories["drug"] == data.obs("drug")["drug"].levels
+    values = column.values
+    with caplog.at_level("WARNING", logger="cellmill"):
+        for batch in loader:
+            expected = [levels.index(name) if name in levels else 99 for name in values[batch.rows]]
+            assert batch.cell_line.tolist() == expected
+    assert f"1 of the data's levels, e.g. '{column.levels[0]}'" in caplog.text
+    with pytest.raises(ValueError, match="none of its levels"):
+        next(iter(cm.Loader(data, **SHAPE, obs={"cell_line": ["typo"]})))
+
+
+def test_quality_is_measured_against_exact_shuffling(plates: list[str]) -> None:
+    exact = cm.Loader(plates, batch_size=32, order=cm.Shuffle(block=1, window=1400), obs=["cell_line"])
+    found = exact.quality()
+    assert (found.batches, found.rows, found.label) == (43, 43 * 32, "cell_line")
+    assert abs(found.within - 1) < 0.1
+    assert found.entropy.measured == pytest.approx(found.entropy.random, rel=0.05)
+    assert 0 < found.variation.random < 1 < found.distinct.measured <= 8
+    sequential = cm.Loader(plates, batch_size=32, order=cm.Sequential()).quality(label="sample", batches=10)
+    assert (sequential.batches, sequential.label) == (10, "sample")
+    assert sequential.within < 0.1
+    assert cm.Loader(plates, **SHAPE).quality().label is None
+    with pytest.raises(KeyError, match="no column 'lin'"):
+        exact.quality(label="lin")
+
+
+def test_data_sets_are_joined_to_one(plates: list[str]) -> None:
+    first = cm.open(plates[0])
+    both = cm.open([first, plates[1]])
+    assert both.paths == cm.open(plates).paths
+    with pytest.raises(ValueError, match="another gene_key or gene_map"):
+        cm.open([cm.open(plates[0], gene_map={"a": "b"}), plates[1]])
+
+
+def test_genes_come_from_a_file(plates: list[str], tmp_path: Path) -> None:
+    names = cm.open(plates).var_names[10:13]
+    (tmp_path / "genes.tsv").write_text("".join(f"{name}\tmore\n" for name in names))
+    loader = cm.Loader(plates, **SHAPE, genes=tmp_path / "genes.tsv")
+    assert loader.var_names == names
+    assert next(iter(loader))["X"].shape == (32, 3)
+    (tmp_path / "ids.txt").write_text("ENSG00000141510\nENSG00000012048\n")
+    with pytest.raises(ValueError, match=r"none of the 2 is in the data.*symbols.*ids"):
+        next(iter(cm.Loader(plates, **SHAPE, genes=str(tmp_path / "ids.txt"))))
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        cm.Loader(plates, **SHAPE, genes=tmp_path / "none.txt")
+
+
+def test_rows_by_hand_from_a_forked_process_are_refused(plates: list[str]) -> None:
+    data = cm.open(plates)
+    assert len(data[[1, 2]]) == 2
+    child = os.fork()
+    if child == 0:
+        try:
+            data[[1, 2]]
         except cm.ForkError:
             os._exit(7)
         os._exit(0)

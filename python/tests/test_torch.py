@@ -41,7 +41,9 @@ def test_tensors_share_the_batchs_memory(plates: list[str]) -> None:
 def test_batches_go_to_a_device_whole(plates: list[str]) -> None:
     batch = next(iter(cm.Loader(plates, **SHAPE, obs=["cell_line"])))
     moved = batch.to("cpu", non_blocking=True)
-    assert set(moved) >= {"X", "cell_line", "rows", "valid"}
+    assert set(moved) == {"X", "cell_line", "rows", "valid"}
+    assert len(moved) == len(batch)
+    assert moved.rows.tolist() == batch.rows.tolist()
     assert (moved["X"].to_dense().numpy() == batch["X"].to_dense()).all()
 
 
@@ -76,6 +78,105 @@ def test_workers_share_what_one_process_gives(plates: list[str], tmp_path: Path,
     found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
     alone = cm.Loader(plates, **SHAPE, lanes=2)
     assert [int(word) for word in found.split()] == [row for batch in alone for row in batch.rows.tolist()]
+
+
+EPOCHS = """
+import sys
+import torch.utils.data
+import cellmill as cm
+if __name__ == "__main__":
+    start, persistent = sys.argv[1], sys.argv[2] == "True"
+    loader = cm.Loader(sys.argv[3:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
+    workers = torch.utils.data.DataLoader(
+        loader, batch_size=None, num_workers=2, multiprocessing_context=start, persistent_workers=persistent
+    )
+    found = []
+    while loader.epoch < 3:
+        epoch = loader.epoch
+        found += [(epoch, batch["rows"].tolist()) for batch in workers]
+    batches = iter(workers)
+    next(batches)
+    try:
+        loader.state_dict()
+    except cm.InputError as error:
+        assert "StatefulDataLoader" in str(error), error
+    else:
+        raise AssertionError("the parent has no state to give")
+    assert loader.epoch == 3
+    loader.set_epoch(1)
+    found += [(1, batch["rows"].tolist()) for batch in workers]
+    del batches, workers
+    alone = cm.Loader(sys.argv[3:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
+    expected = []
+    for epoch in (0, 1, 2, 1):
+        alone.set_epoch(epoch)
+        expected += [(epoch, batch.rows.tolist()) for batch in alone]
+    assert found == expected
+    assert loader.epoch == 2
+    if start == "spawn":  # a fork of this process could not go on
+        loader.set_epoch(1)
+        assert [(1, batch.rows.tolist()) for batch in loader] == expected[-len(loader):]
+        assert loader.state_dict()["epoch"] == 2
+"""
+
+
+@pytest.mark.parametrize(("start", "persistent"), [("fork", False), ("fork", True), ("spawn", False)])
+def test_epochs_advance_in_workers_too(plates: list[str], tmp_path: Path, start: str, persistent: bool) -> None:
+    script = tmp_path / "epochs.py"
+    script.write_text(EPOCHS)
+    command = [sys.executable, str(script), start, str(persistent), *plates]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+RESUMED = """
+import sys
+import torch.utils.data
+import cellmill as cm
+shape = {"batch_size": 32, "order": cm.Shuffle(block=8, window=128), "lanes": 2}
+loader = cm.Loader(sys.argv[1:], **shape)
+alone = cm.Loader(sys.argv[1:], **shape)
+state = {**alone.state_dict(), "epoch": 1, "batches": 10}
+loader.load_state_dict(state)
+workers = torch.utils.data.DataLoader(loader, batch_size=None, num_workers=2)
+found = [batch["rows"].tolist() for _ in range(2) for batch in workers]
+alone.set_epoch(1)
+expected = [batch.rows.tolist() for _ in range(2) for batch in alone]
+assert found == expected[10:]
+"""
+
+
+def test_workers_go_on_from_a_state(plates: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", RESUMED, *plates], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_batches_come_where_they_are_wanted(plates: list[str]) -> None:
+    loader = cm.Loader(plates, **SHAPE, obs=["cell_line"], to="torch", device="cpu", unknown_label=-7)
+    batch = next(iter(loader))
+    assert len(batch) == 32
+    assert batch.cell_line.device == batch.X.device == torch.device("cpu")
+    with pytest.raises(ValueError, match="expected to='torch'"):
+        cm.Loader(plates, **SHAPE, device="cpu")
+
+
+def test_a_fork_after_cuda_began_cant_move_batches(plates: list[str]) -> None:
+    code = """
+import os, sys, torch.cuda
+import cellmill as cm
+torch.cuda.is_initialized = lambda: True
+loader = cm.Loader(sys.argv[1:], batch_size=32, to="torch", device="cuda")
+if (child := os.fork()) == 0:
+    try:
+        next(iter(loader))
+    except cm.ForkError as error:
+        os._exit(7 if "CUDA" in str(error) else 1)
+    os._exit(0)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    assert subprocess.run([sys.executable, "-c", code, *plates], check=False).returncode == 7
 
 
 def test_torch_samplers_choose_rows_of_a_dataset(plates: list[str]) -> None:

@@ -1,9 +1,13 @@
 #include "cellmill/train/obs_values.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <limits>
 #include <type_traits>
 #include <utility>
+
+#include "cellmill/core/error.hpp"
 
 namespace cellmill {
 namespace {
@@ -88,6 +92,42 @@ void ObsValues::append_codes(std::span<const std::int32_t> codes) {
         for (const std::int32_t code : codes) values.push_back(static_cast<T>(code));
       },
       values_);
+}
+
+ObsValues ObsValues::with_levels(std::span<const std::string> levels) const {
+  if (kind_ != Kind::codes) {
+    throw usage_error(fmt::format("obs['{}'] holds numbers, which have no levels", name_));
+  }
+  ObsValues other(name_);
+  other.ordered_ = ordered_;
+  for (const std::string& level : levels) {
+    if (other.code_of_.contains(level)) {
+      throw usage_error(fmt::format("obs['{}']: level '{}' is given twice", name_, level));
+    }
+    (void)other.code_of(level);
+  }
+  std::vector<std::int32_t> map;
+  for (std::int64_t code = 0; code < levels_.size(); ++code) {
+    const auto found = other.code_of_.find(levels_[code]);
+    map.push_back(found == other.code_of_.end() ? -1 : found->second);
+  }
+  if (!map.empty() && std::all_of(map.begin(), map.end(), [](auto code) { return code < 0; })) {
+    throw usage_error(
+        fmt::format("obs['{}']: none of its levels, e.g. '{}', is among those given{}", name_,
+                    levels_[0], levels.empty() ? "" : fmt::format(", e.g. '{}'", levels[0])));
+  }
+  std::vector<std::int32_t> codes;
+  codes.reserve(static_cast<std::size_t>(size()));
+  std::visit(
+      [&](const auto& values) {
+        for (const auto value : values) {
+          codes.push_back(value < 0 ? -1 : map[static_cast<std::size_t>(value)]);
+        }
+      },
+      values_);
+  other.values_ = std::vector<std::int8_t>();
+  other.append_codes(codes);
+  return other;
 }
 
 void ObsValues::append(const ColumnRows& rows) {

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <limits>
 #include <nlohmann/json.hpp>
 
@@ -64,23 +65,28 @@ std::uint64_t LoaderState::hash() const {
 }
 
 LoaderState make_state(const Order& order, std::uint64_t seed, std::int64_t epoch,
-                       std::int64_t batches) {
+                       std::int64_t batches, std::uint64_t data) {
   LoaderState state;
   state.seed = seed;
   state.epoch = epoch;
   state.batches = batches;
   state.lanes = order.lanes();
   state.options = order.options();
+  state.data = data;
   return state;
 }
 
 std::string to_json(const LoaderState& state) {
   Json options = Json::object();
   for (const auto& [name, value] : state.options) options[name] = value;
-  const Json json{{"version", state.version},       {"seed", state.seed},
-                  {"epoch", state.epoch},           {"batches", state.batches},
-                  {"lanes", state.lanes},           {"options", std::move(options)},
-                  {"hash", hash_text(state.hash())}};
+  const Json json{{"version", state.version},
+                  {"seed", state.seed},
+                  {"epoch", state.epoch},
+                  {"batches", state.batches},
+                  {"lanes", state.lanes},
+                  {"options", std::move(options)},
+                  {"hash", hash_text(state.hash())},
+                  {"data", hash_text(state.data)}};
   return text_of(json);
 }
 
@@ -115,10 +121,18 @@ LoaderState state_from_json(std::string_view text) {
     throw input_error(fmt::format("state: its options were changed: hash {} found, expected {}",
                                   text_of(hash), hash_text(state.hash())));
   }
+  const Json& data = member(json, "data");
+  const std::string digits = data.is_string() ? data.get<std::string>() : std::string();
+  const auto [end, error] =
+      std::from_chars(digits.data(), digits.data() + digits.size(), state.data, 16);
+  if (digits.size() != 16 || error != std::errc() || end != digits.data() + digits.size()) {
+    throw input_error(
+        fmt::format("state: data: {} found, expected 16 hexadecimal digits", text_of(data)));
+  }
   return state;
 }
 
-void check(const LoaderState& state, const Order& order) {
+void check(const LoaderState& state, const Order& order, std::uint64_t data) {
   const Options options = order.options();
   for (const auto& [name, value] : options) {
     const std::string* saved = value_of(state.options, name);
@@ -141,6 +155,12 @@ void check(const LoaderState& state, const Order& order) {
   if (state.batches > all) {
     throw input_error(fmt::format("the state was saved after {} batches, an epoch has {}",
                                   grouped(state.batches), grouped(all)));
+  }
+  if (state.data != data) {
+    throw input_error(fmt::format(
+        "the data changed since the state was saved: as many rows, but other values or genes "
+        "(fingerprint {} then, {} now)",
+        hash_text(state.data), hash_text(data)));
   }
 }
 

@@ -33,7 +33,12 @@ WindowReader::WindowReader(std::shared_ptr<const Dataset> data, ReadOptions opti
   for (const std::string& name : options_.matrices) {
     matrices_.push_back(std::make_unique<JoinedMatrix>(*data_, name, options_, arena));
   }
-  for (const std::string& column : options_.obs) obs_.push_back(data_->obs(column));
+  for (const std::string& column : options_.obs) {
+    obs_.push_back(data_->obs(column));
+    if (const auto fixed = options_.obs_levels.find(column); fixed != options_.obs_levels.end()) {
+      obs_.back() = std::make_shared<const ObsValues>(obs_.back()->with_levels(fixed->second));
+    }
+  }
   for (const std::string& name : options_.obsm) {
     auto& arrays = obsm_.emplace_back();
     std::int64_t columns = -1;

@@ -39,6 +39,10 @@ class Dataset {
   [[nodiscard]] std::vector<std::int64_t> rows_of_sources() const;
   /// The genes of X and the layers; of `raw/X`, which has a var of its own.
   [[nodiscard]] JoinedGenes genes(const std::string& matrix = "X") const;
+  /// Of the names of genes and of what a matrix holds: its shape and elements here and there, as
+  /// numbers, so that the same data have it in other files too. Reads a few chunks of each source.
+  /// \throws Error naming the element that can't be read
+  [[nodiscard]] std::uint64_t fingerprint(const std::string& matrix = "X") const;
 
   /// A row as a source's own.
   struct Place {

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -25,6 +26,8 @@ struct RowTransform {
 struct ReadOptions {
   std::vector<std::string> matrices = {"X"};  ///< "X", "layers/counts", "raw/X"
   std::vector<std::string> obs;
+  /// Of some of `obs`: what their codes mean, whatever levels the data have (with_levels).
+  std::map<std::string, std::vector<std::string>> obs_levels;
   std::vector<std::string> obsm;
   BatchLayout layout = BatchLayout::csr;
   GeneJoin join = GeneJoin::inner;

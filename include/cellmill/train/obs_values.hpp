@@ -6,6 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -37,11 +38,17 @@ class ObsValues {
   /// Numbers of some rows; NaN where missing and for row −1.
   void gather(std::span<const std::int64_t> rows, std::span<double> out) const;
 
+  /// The same column with these levels, in this order; values that are not among them are missing.
+  /// \throws Error(usage) if it holds numbers, if levels repeat or if no value of a column that has
+  /// some is among them
+  [[nodiscard]] ObsValues with_levels(std::span<const std::string> levels) const;
+
   /// The next rows, as append_rows (column_join.hpp) made them. Text becomes codes: levels in the
   /// order in which they are met. Missing integers make all of the column numbers.
   void append(const ColumnRows& rows);
 
  private:
+  explicit ObsValues(std::string name) : name_(std::move(name)) {}
   void append_codes(std::span<const std::int32_t> codes);
   [[nodiscard]] std::int32_t code_of(std::string_view text);
 

@@ -6,7 +6,10 @@
 #include <span>
 #include <vector>
 
+#include "cellmill/train/obs_values.hpp"
+#include "cellmill/train/order.hpp"
 #include "cellmill/train/row_blocks.hpp"
+#include "cellmill/train/schedule.hpp"
 
 namespace cellmill {
 
@@ -86,5 +89,12 @@ class Quality {
   std::vector<std::int64_t> count_of_label_;  ///< in this batch; zeros between batches
   std::vector<std::size_t> met_;              ///< labels of this batch
 };
+
+/// Measures the first batches of an epoch that a reader is handed; no matrix is read.
+/// \param rows those that the order is of \param labels a column with codes; null: none
+/// \throws Error(usage) for a column of numbers
+[[nodiscard]] QualityReport measure_order(const Order& order, const Schedule& schedule,
+                                          std::int64_t epoch, std::int64_t most_batches,
+                                          const RowBlocks& rows, const ObsValues* labels = nullptr);
 
 }  // namespace cellmill

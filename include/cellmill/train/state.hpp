@@ -21,14 +21,15 @@ struct LoaderState {
   std::int64_t batches = 0;  ///< global batches of this epoch that were handed out
   int lanes = 1;             ///< kept on resume, also by another number of ranks
   std::vector<std::pair<std::string, std::string>> options;  ///< Order::options()
+  std::uint64_t data = 0;                                    ///< Dataset::fingerprint()
 
-  /// Of what shapes the order (seed, lanes, options), not of the place in it.
+  /// Of what shapes the order (seed, lanes, options), not of the place in it, nor of the data.
   [[nodiscard]] std::uint64_t hash() const;
   bool operator==(const LoaderState&) const = default;
 };
 
 [[nodiscard]] LoaderState make_state(const Order& order, std::uint64_t seed, std::int64_t epoch,
-                                     std::int64_t batches);
+                                     std::int64_t batches, std::uint64_t data);
 
 /// One line: an object with a member for each field, options as an object, and the hash.
 [[nodiscard]] std::string to_json(const LoaderState& state);
@@ -38,7 +39,7 @@ struct LoaderState {
 [[nodiscard]] LoaderState state_from_json(std::string_view text);
 
 /// \throws Error(input) naming the first option in which the order differs from the state's, with
-/// both values, or if the epoch has fewer batches than were handed out
-void check(const LoaderState& state, const Order& order);
+/// both values, if the epoch has fewer batches than were handed out, or if the data are others
+void check(const LoaderState& state, const Order& order, std::uint64_t data);
 
 }  // namespace cellmill
