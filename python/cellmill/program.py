@@ -20,12 +20,12 @@ from .log import log_line
 from .progress import Progress
 from .world import launched_world
 
-_PROGRAM = Path(__file__).parent / "bin" / "cellmill"
+PROGRAM = Path(__file__).parent / "bin" / "cellmill"
 
 
 def main() -> None:
     """The command ``cellmill``."""
-    os.execv(_PROGRAM, ["cellmill", *sys.argv[1:]])
+    os.execv(PROGRAM, ["cellmill", *sys.argv[1:]])
 
 
 def as_arguments(options: Mapping[str, Any]) -> list[str]:
@@ -74,7 +74,7 @@ def run_command(command: str, paths: Sequence[Any], *, progress: bool = True, **
     KeyboardInterrupt
         On Ctrl-C, once the program has stopped and removed what it had begun to write.
     """
-    arguments = [os.fspath(_PROGRAM), command, *map(os.fspath, paths), *as_arguments(options)]
+    arguments = [os.fspath(PROGRAM), command, *map(os.fspath, paths), *as_arguments(options)]
     process = subprocess.Popen(
         [*arguments, "--json", "--progress-json"],
         stdout=subprocess.PIPE,

@@ -73,7 +73,7 @@ def test_submit_writes_a_script_of_the_same_job(plates: list[str], tmp_path: Pat
     assert not (tmp_path / "pca of mine.zarr").exists()
     words = shlex.split(text.splitlines()[-1])
     assert words[:2] == ["srun", "--mpi=pmix"]
-    program = cm.program._PROGRAM
+    program = cm.program.PROGRAM
     result = subprocess.run([program, *words[3:], "--json"], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert cm.info(tmp_path / "pca of mine.zarr")["n_obs"] < 1400
