@@ -49,7 +49,9 @@ class RunCommand : public Command {
         "  cellmill run plate1.h5ad plate2.h5ad -o pca.h5ad --n-comps 50 --flavor cell_ranger\n"
         "  cellmill run merged.h5ad -o pca.zarr --batch-key donor --min-plates 2\n"
         "  mpirun -n 2 --bind-to none cellmill run @plates.txt -o pca.zarr --threads 8\n"
-        "  srun cellmill run --config run.toml --overwrite\n");
+        "  srun cellmill run --config run.toml --overwrite\n"
+        "  srun cellmill run plates -o pca.zarr --checkpoint ckpt --resume   # again after a "
+        "stop\n");
   }
 
   void run(const Session& session) override {
@@ -121,6 +123,17 @@ class RunCommand : public Command {
                    "Where the compact copy for the later passes goes: auto, none or a folder on a "
                    "local disk [auto]")
         ->type_name("auto|none|DIR");
+    app.add_option("--checkpoint", options_.checkpoint,
+                   "Folder, seen by all nodes, where the run leaves what it has done, so that an "
+                   "interrupted one can be gone on with")
+        ->type_name("DIR");
+    add_parsed(app, "--checkpoint-every", options_.checkpoint_seconds, parse_positive,
+               "Seconds between checkpoints: what a killed run loses at most [20]")
+        ->type_name("SECONDS");
+    app.add_flag_callback(
+        "--resume", [this] { options_.resume = Resume::yes; },
+        "Go on from --checkpoint if an unfinished run is there, on any number of ranks; a finished "
+        "output of the same inputs and options is left as it is");
     app.add_flag_callback(
         "--overwrite", [this] { options_.if_exists = IfExists::overwrite; },
         "Replace an output that exists, once the new one is whole");

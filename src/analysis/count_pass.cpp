@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <mutex>
 #include <utility>
 
@@ -86,6 +87,31 @@ class SumsOfBatches {
     sums.add(placed);
   }
 
+  /// For checkpoints: a block of integers and one of maxima for each batch there is.
+  void save(CheckpointWriter& file) const {
+    for (std::size_t b = 0; b < sums_.size(); ++b) {
+      if (!sums_[b]) continue;
+      const GeneSums& sums = *sums_[b];
+      file.write<std::int64_t>(fmt::format("sums {}", b), sums.integers());
+      file.write<double>(fmt::format("maxima {}", b), sums.maxima());
+    }
+  }
+  void absorb(const CheckpointReader& file) {
+    for (std::int32_t batch = 0; batch < inputs_.n_batches(); ++batch) {
+      const std::string block = fmt::format("sums {}", batch);
+      if (!file.has(block)) continue;
+      GeneSums& sums = of(batch);
+      std::vector<std::int64_t> integers = sums.integers();
+      const auto more = file.read<std::int64_t>(block, integers.size());
+      std::transform(more.begin(), more.end(), integers.begin(), integers.begin(), std::plus<>());
+      sums.from_integers(integers);
+      const std::span<double> maxima = sums.maxima();
+      const auto others = file.read<double>(fmt::format("maxima {}", batch), maxima.size());
+      std::transform(others.begin(), others.end(), maxima.begin(), maxima.begin(),
+                     [](double a, double b) { return std::max(a, b); });
+    }
+  }
+
   /// **Collective.** Sums over all ranks; frees the batch's state.
   BatchSums reduce(std::int32_t batch, std::int64_t n_cells, Communicator& comm) {
     GeneSums& sums = of(batch);
@@ -148,6 +174,14 @@ void tally(const CsrChunk& chunk, std::span<const std::int32_t> batch, const Pla
   }
 }
 
+PassParts parts_of(std::string name, SumsOfBatches& sums) {
+  PassParts parts;
+  parts.name = std::move(name);
+  parts.save = [&sums](CheckpointWriter& file) { sums.save(file); };
+  parts.absorb = [&sums](const CheckpointReader& file) { sums.absorb(file); };
+  return parts;
+}
+
 /// **Collective.** Kept cells of each batch.
 std::vector<std::int64_t> cells_of_batches(const RunContext& run) {
   std::vector<std::int64_t> cells(static_cast<std::size_t>(run.inputs.n_batches()), 0);
@@ -174,7 +208,11 @@ Counts count_pass(RunContext& run, BlobStore& cache) {
   SumsOfBatches sums(run.inputs, 96);
   MomentsPool moments(most_genes(run.inputs));
 
-  SegmentPass pass("pass 1 (counts)", reader);
+  PassParts parts = parts_of("counts", sums);
+  parts.cell_values = &counts.cell_sums;
+  PassCheckpoint checkpoint(run.checkpoint, run.plan, run.comm, std::move(parts));
+
+  SegmentPass pass("pass 1 (counts)", reader, checkpoint);
   if (cache.keeps()) pass.extra_per_nonzero = packed_bytes_per_nonzero;
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
     const Plate& plate = reader.plate(at);
@@ -201,6 +239,7 @@ Counts count_pass(RunContext& run, BlobStore& cache) {
     if (cache.keeps()) cache.put(at, pack_rows(*chunk));
   };
   run_segments(run, pass);
+  counts.resumed_cells = run.plan.n_cells() - checkpoint.cells_of_all();
 
   counts.batches = reduce_all(run, sums);
   counts.target_sums =
@@ -226,7 +265,9 @@ std::vector<BatchSums> log_pass(RunContext& run, const Counts& counts, const Blo
   SumsOfBatches sums(run.inputs, 80);
   MomentsPool moments(most_genes(run.inputs));
 
-  SegmentPass pass("pass 1b (log moments)", reader);
+  PassCheckpoint checkpoint(run.checkpoint, run.plan, run.comm, parts_of("log", sums));
+
+  SegmentPass pass("pass 1b (log moments)", reader, checkpoint);
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
     const Plate& plate = reader.plate(at);
     const auto chunk = item.chunks.borrow();

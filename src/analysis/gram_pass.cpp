@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "analysis/pass_runner.hpp"
@@ -95,7 +96,18 @@ Components gram_pass(RunContext& run, const Counts& counts, const std::vector<do
   kept_nnz.assign(static_cast<std::size_t>(reader.count()), 0);
   log_debug(fmt::format("Gram matrix on {}", backend->name()));
 
-  SegmentPass pass("pass 2 (Gram matrix)", reader);
+  PassParts parts;
+  parts.name = "gram";
+  parts.segment_values = &kept_nnz;
+  parts.save = [&](CheckpointWriter& file) { file.write<std::int64_t>("sums", gram->state()); };
+  parts.absorb = [&](const CheckpointReader& file) {
+    const std::span<std::int64_t> state = gram->state();
+    const auto more = file.read<std::int64_t>("sums", state.size());
+    std::transform(more.begin(), more.end(), state.begin(), state.begin(), std::plus<>());
+  };
+  PassCheckpoint checkpoint(run.checkpoint, run.plan, run.comm, std::move(parts));
+
+  SegmentPass pass("pass 2 (Gram matrix)", reader, checkpoint);
   pass.extra_per_row = gram->scratch_bytes() / segment_rows;
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
     const auto chunk = item.chunks.borrow();

@@ -19,12 +19,12 @@ void check_output(const std::filesystem::path& path, int zarr_format) {
 }
 
 JointOutput::JointOutput(std::filesystem::path path, int zarr_format, IfExists if_exists,
-                         Communicator& comm)
+                         Communicator& comm, Leftover leftover)
     : path_(std::move(path)),
       zarr_format_(zarr_format),
       comm_(comm),
       partial_(partial_path(path_)) {
-  if (comm.rank() == 0) atomic_.emplace(path_, if_exists);
+  if (comm.rank() == 0) atomic_.emplace(path_, if_exists, leftover);
 }
 
 StoreFormat JointOutput::format() const {
@@ -65,15 +65,28 @@ void JointOutput::create(std::span<FrameOutput> frames, Arena& arena,
   });
 }
 
+void JointOutput::reopen() {
+  if (hdf5()) {
+    placed_ = open_parallel_rows(partial_);
+  } else {
+    with_pulse(comm_, [&](PulseControl&) { root_ = open(OpenMode::update); });
+  }
+}
+
+void JointOutput::keep_partial() {
+  if (atomic_) atomic_->keep_partial();
+}
+
 std::unique_ptr<RowOutput> JointOutput::rows(PulseControl& control, const std::string& name,
                                              std::size_t row_bytes,
                                              const std::vector<Range>& ranges,
-                                             const UnitTasks& tasks) {
+                                             const UnitTasks& tasks, RangeSet done) {
   if (placed_) {
     return make_placed_output(*placed_, name, row_bytes,
                               ranges[static_cast<std::size_t>(comm_.rank())].begin, control);
   }
-  return make_unit_output(root_->open_writer(name), row_bytes, ranges, comm_.rank(), tasks);
+  return make_unit_output(root_->open_writer(name), row_bytes, ranges, comm_.rank(), tasks,
+                          std::move(done));
 }
 
 void JointOutput::finish(const std::function<void(Group& root)>& last) {

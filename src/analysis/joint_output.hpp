@@ -28,7 +28,8 @@ void check_output(const std::filesystem::path& path, int zarr_format);
 class JointOutput {
  public:
   /// On rank 0 takes the partial name. \throws Error if the output exists and may not be replaced
-  JointOutput(std::filesystem::path path, int zarr_format, IfExists if_exists, Communicator& comm);
+  JointOutput(std::filesystem::path path, int zarr_format, IfExists if_exists, Communicator& comm,
+              Leftover leftover = Leftover::remove);
 
   [[nodiscard]] bool hdf5() const { return path_.extension() == ".h5ad"; }
   [[nodiscard]] StoreFormat format() const;
@@ -38,12 +39,20 @@ class JointOutput {
   void create(std::span<FrameOutput> frames, Arena& arena,
               const std::function<void(Group& root)>& make);
 
+  /// **Collective.** Instead: goes on with what an earlier run created under the partial name.
+  void reopen();
+
+  /// If the output does not come to its end, what is there stays for a later run.
+  void keep_partial();
+  [[nodiscard]] const std::filesystem::path& partial() const { return partial_; }
+
   /// Where this rank's rows of the array `name` go, once it is created. Within a pulse, whose
-  /// control is given, and until that pulse ends. \param ranges the rows of every rank
+  /// control is given, and until that pulse ends. \param ranges the rows of every rank \param done
+  /// rows that need not be written again
   [[nodiscard]] std::unique_ptr<RowOutput> rows(PulseControl& control, const std::string& name,
                                                 std::size_t row_bytes,
                                                 const std::vector<Range>& ranges,
-                                                const UnitTasks& tasks = {});
+                                                const UnitTasks& tasks = {}, RangeSet done = {});
 
   /// **Collective.** Once all rows are written: `last` is called on rank 0 to add what is known
   /// only now; then the output gets its name.

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "analysis/pass_checkpoint.hpp"
 #include "analysis/pass_clock.hpp"
 #include "analysis/run_passes.hpp"
 #include "analysis/segment_reader.hpp"
@@ -19,8 +20,8 @@ namespace cellmill {
 
 /// One pass over this rank's segments, under the pulse.
 struct SegmentPass {
-  SegmentPass(std::string the_name, const SegmentReader& the_reader)
-      : name(std::move(the_name)), reader(the_reader) {}
+  SegmentPass(std::string the_name, const SegmentReader& the_reader, PassCheckpoint& the_checkpoint)
+      : name(std::move(the_name)), reader(the_reader), checkpoint(the_checkpoint) {}
 
   /// What a segment carries from stage to stage.
   struct Item : Fetched {
@@ -36,6 +37,7 @@ struct SegmentPass {
 
   std::string name;             ///< `pass 1 (counts)`
   const SegmentReader& reader;  ///< fetches and says what a segment costs
+  PassCheckpoint& checkpoint;   ///< says what is to be done
   /// Bytes that processing takes beside what the reader says: for each stored value, and for each
   /// row.
   double extra_per_nonzero = 0;
@@ -45,8 +47,9 @@ struct SegmentPass {
   std::function<void(std::int64_t, Item&)> deliver;  ///< optional; in order
 };
 
-/// **Collective.** Runs the pass on every rank, shows progress on rank 0, keeps its times in
-/// `run.timings`.
+/// **Collective.** Takes over what earlier attempts did, runs the rest of the pass on every rank,
+/// shows progress on rank 0, keeps its times in `run.timings`. When it is stopped, a checkpoint
+/// says how far it came.
 void run_segments(RunContext& run, const SegmentPass& pass);
 
 }  // namespace cellmill

@@ -4,15 +4,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <functional>
+#include <iterator>
 #include <memory>
 #include <numeric>
 #include <optional>
 
 #include "analysis/choose_genes.hpp"
 #include "analysis/joint_output.hpp"
+#include "analysis/run_fingerprint.hpp"
 #include "analysis/run_inputs.hpp"
 #include "analysis/run_output.hpp"
 #include "analysis/run_passes.hpp"
+#include "cellmill/anndata/fingerprint.hpp"
 #include "cellmill/compute/moments.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
@@ -30,6 +34,9 @@ void check_options(const RunOptions& options) {
   if (options.target_sum && !(*options.target_sum > 0))
     throw usage_error("--target-sum must be above 0");
   if (options.label.empty()) throw usage_error("--label must not be empty");
+  if (options.resume == Resume::yes && options.checkpoint.empty())
+    throw usage_error("--resume needs --checkpoint DIR, the folder to go on from");
+  if (!(options.checkpoint_seconds > 0)) throw usage_error("--checkpoint-every must be above 0");
   check_output(options.output, options.zarr_format);
 }
 
@@ -100,23 +107,57 @@ std::vector<RunSummary::Plate> funnel_of(const RunContext& run, const Counts& co
   return funnel;
 }
 
-}  // namespace
+/// **Collective.** What rank 0 finds, on every rank. Under the pulse.
+bool ask_rank_0(Communicator& comm, const std::function<bool()>& question) {
+  std::int64_t yes = 0;
+  with_pulse(comm, [&](PulseControl&) {
+    if (comm.rank() == 0) yes = question() ? 1 : 0;
+  });
+  comm.all_reduce_sum({&yes, 1});
+  return yes != 0;
+}
 
-RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
+/// What an earlier attempt left of the output, if it can be gone on with.
+Leftover leftover_of(const RunOptions& options, const Checkpoint* checkpoint, Communicator& comm) {
+  if (checkpoint == nullptr || !checkpoint->resumed()) return Leftover::remove;
+  const bool is_there = ask_rank_0(comm, [&] {
+    if (!checkpoint->attempt(projection_pass)) return false;
+    if (is_partial_of(options.output, checkpoint->run())) return true;
+    checkpoint->forget(projection_pass);
+    return false;
+  });
+  return is_there ? Leftover::keep : Leftover::remove;
+}
+
+RunSummary run_attempt(const RunOptions& options, Communicator& comm, Arena& arena) {
   const auto start = std::chrono::steady_clock::now();
-  check_options(options);
   std::optional<MemoryBudget> budget;
   std::unique_ptr<RunOutput> output;
   RunInputs inputs;
   with_pulse(comm, [&](PulseControl&) {
     budget.emplace(buffer_limit(options.memory, comm.local_size()));
-    output = std::make_unique<RunOutput>(options, comm);
     inputs = open_inputs(options, comm.rank());
+  });
+  const std::string fingerprint = run_fingerprint(options, inputs);
+  RunSummary summary;
+  summary.output = options.output;
+  if (options.resume == Resume::yes &&
+      ask_rank_0(comm, [&] { return is_finished(options.output, fingerprint); })) {
+    for (const Plate& plate : inputs.plates) summary.resumed_cells += plate.data->n_obs();
+    return summary;
+  }
+  std::optional<Checkpoint> checkpoint;
+  if (!options.checkpoint.empty()) checkpoint.emplace(options, fingerprint, comm);
+  const Leftover leftover = leftover_of(options, checkpoint ? &*checkpoint : nullptr, comm);
+  with_pulse(comm, [&](PulseControl&) {
+    output = std::make_unique<RunOutput>(options, comm, leftover);
+    if (checkpoint) output->keep_partial();
   });
   CellPlan plan = plan_cells(inputs, options, comm, arena);
   check_cells(options, inputs, plan);
 
-  RunContext context{options, comm, arena, *budget, inputs, plan, {}};
+  RunContext context{
+      options, comm, arena, *budget, inputs, plan, checkpoint ? &*checkpoint : nullptr, {}};
   std::shared_ptr<ScratchFile> scratch;
   MemoryBudget::Reservation standing;
   with_pulse(comm, [&](PulseControl&) {
@@ -147,36 +188,49 @@ RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
   const std::vector<double> factors = cell_factors(context, counts);
   const GeneSlots slots = slots_of(inputs, chosen.kept);
   BlobStore small(plan.mine.size(), scratch, when_full, *budget, budget->limit() / 4);
-  std::vector<std::int64_t> kept_nnz;
+  std::vector<std::int64_t> kept_nnz;  // of this rank's segments
   const Components components =
       gram_pass(context, counts, factors, slots, chosen.kept, cache, small, kept_nnz);
 
-  const std::int64_t my_nonzeros =
-      std::accumulate(kept_nnz.begin(), kept_nnz.end(), std::int64_t{0});
-  const std::vector<std::int64_t> nonzeros_of_ranks = all_gather(comm, std::span(&my_nonzeros, 1));
-  output->create(context, chosen, components, nonzeros_of_ranks);
-  const std::int64_t first_nonzero = std::accumulate(
-      nonzeros_of_ranks.begin(), nonzeros_of_ranks.begin() + comm.rank(), std::int64_t{0});
-  project_pass(context, components, factors, slots, cache, small, first_nonzero,
-               [&](PulseControl& control) { return output->projection_outputs(control); });
+  kept_nnz = all_gather(comm, kept_nnz);
+  std::vector<std::int64_t> nonzeros_before = {0};
+  std::partial_sum(kept_nnz.begin(), kept_nnz.end(), std::back_inserter(nonzeros_before));
+  output->create(context, chosen, components, nonzeros_before);
+  project_pass(context, components, factors, slots, cache, small, nonzeros_before,
+               {output->partial(), [&](PulseControl& control, const RowsOfArrays& done) {
+                  return output->projection_outputs(control, done);
+                }});
 
   // The scratch file's pages need not reach the disk when the output is synced to it.
   cache.clear();
   small.clear();
   scratch.reset();
 
-  RunSummary summary;
   summary.n_cells = plan.n_cells();
   summary.n_genes = slots.n_slots;
   summary.n_comps = components.k;
-  summary.nonzeros =
-      std::accumulate(nonzeros_of_ranks.begin(), nonzeros_of_ranks.end(), std::int64_t{0});
-  summary.output = options.output;
+  summary.nonzeros = nonzeros_before.back();
+  summary.resumed_cells = counts.resumed_cells;
   if (comm.rank() == 0) summary.plates = funnel_of(context, counts, chosen);
   gather_timings(context, summary);
-  output->finish(summary);
+  output->finish(context, fingerprint, summary);
+  if (checkpoint && comm.rank() == 0) checkpoint->remove();
   summary.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return summary;
+}
+
+}  // namespace
+
+RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena) {
+  check_options(options);
+  try {
+    return run_attempt(options, comm, arena);
+  } catch (const Error& error) {
+    if (error.kind() != Error::Kind::stopped || options.checkpoint.empty()) throw;
+    throw resumable_error(
+        fmt::format("{}; the same command with --resume goes on from {}, on any number of ranks",
+                    error.what(), options.checkpoint.string()));
+  }
 }
 
 }  // namespace cellmill

@@ -5,15 +5,20 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <system_error>
 #include <utility>
 
 #include "analysis/pass_clock.hpp"
 #include "analysis/run_uns.hpp"
 #include "cellmill/anndata/write.hpp"
+#include "cellmill/core/error.hpp"
 #include "cellmill/core/memory.hpp"
+#include "cellmill/storage/output.hpp"
 
 namespace cellmill {
 namespace {
+
+constexpr const char* run_attribute = "cellmill-run";  ///< of the root: which run it is written by
 
 /// Rows in a chunk of an array of `n_rows` rows of `row_bytes`: a power of two, about 4 MiB, no
 /// more than there are.
@@ -46,8 +51,10 @@ FrameOutput obs_output(const RunContext& run) {
 
 }  // namespace
 
-RunOutput::RunOutput(const RunOptions& options, Communicator& comm)
-    : options_(options), output_(options.output, options.zarr_format, options.if_exists, comm) {}
+RunOutput::RunOutput(const RunOptions& options, Communicator& comm, Leftover leftover)
+    : options_(options),
+      leftover_(leftover),
+      output_(options.output, options.zarr_format, options.if_exists, comm, leftover) {}
 
 void RunOutput::create_arrays(Group& root, const RunContext& run,
                               const Components& components) const {
@@ -78,11 +85,15 @@ void RunOutput::create_arrays(Group& root, const RunContext& run,
 }
 
 void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Components& components,
-                       const std::vector<std::int64_t>& nonzeros) {
+                       const std::vector<std::int64_t>& nonzeros_before) {
   PassClock clock;
   k_ = components.k;
   cell_rows_ = run.plan.rows_of_ranks();
-  nonzero_rows_ = consecutive(nonzeros);
+  nonzero_rows_.clear();
+  for (const Range& shard : run.plan.shards) {
+    nonzero_rows_.push_back({nonzeros_before[static_cast<std::size_t>(shard.begin)],
+                             nonzeros_before[static_cast<std::size_t>(shard.end)]});
+  }
   indptr_rows_ = cell_rows_;
   // indptr has one more element than there are cells: it comes from the rank with the last segment.
   const auto last = static_cast<std::int64_t>(run.plan.segments.size());
@@ -94,6 +105,8 @@ void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Compone
     indptr_rows_[r].end += after;
   }
 
+  if (leftover_ == Leftover::keep) return output_.reopen();
+
   std::optional<FrameOutput> obs;
   with_pulse(run.comm, [&](PulseControl&) { obs.emplace(obs_output(run)); });
   {
@@ -104,24 +117,57 @@ void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Compone
       write_components(root, run, components);
       write_hvg(root, run, chosen);
       create_arrays(root, run, components);
+      if (run.checkpoint != nullptr) {
+        root.set_attributes("", {{run_attribute, run.checkpoint->run()}});
+      }
     });
+    if (run.checkpoint != nullptr) {  // so that a checkpoint of the projection finds it whole
+      with_pulse(run.comm, [&](PulseControl&) { sync_to_disk(partial()); });
+    }
   }
   run.timings.push_back(clock.timing(run.comm.rank(), "output (obs, var)", run.arena.threads()));
 }
 
-ProjectionOutputs RunOutput::projection_outputs(PulseControl& control) {
+ProjectionOutputs RunOutput::projection_outputs(PulseControl& control, const RowsOfArrays& done) {
+  const auto output = [&](const char* name, std::size_t row_bytes,
+                          const std::vector<Range>& ranges) {
+    const auto rows = done.find(name);
+    return output_.rows(control, name, row_bytes, ranges, {},
+                        rows == done.end() ? RangeSet() : rows->second);
+  };
   ProjectionOutputs outputs;
-  outputs.x_pca =
-      output_.rows(control, "obsm/X_pca", static_cast<std::size_t>(k_) * sizeof(float), cell_rows_);
+  outputs[x_pca_name] =
+      output(x_pca_name, static_cast<std::size_t>(k_) * sizeof(float), cell_rows_);
   if (options_.write_x == WriteX::none) return outputs;
-  outputs.indptr = output_.rows(control, "X/indptr", sizeof(std::int64_t), indptr_rows_);
-  outputs.indices = output_.rows(control, "X/indices", sizeof(std::int32_t), nonzero_rows_);
-  outputs.values = output_.rows(control, "X/data", sizeof(float), nonzero_rows_);
+  outputs[indptr_name] = output(indptr_name, sizeof(std::int64_t), indptr_rows_);
+  outputs[indices_name] = output(indices_name, sizeof(std::int32_t), nonzero_rows_);
+  outputs[values_name] = output(values_name, sizeof(float), nonzero_rows_);
   return outputs;
 }
 
-void RunOutput::finish(const RunSummary& summary) {
-  output_.finish([&](Group& root) { write_provenance(root, options_, summary); });
+void RunOutput::finish(const RunContext& run, const std::string& fingerprint,
+                       const RunSummary& summary) {
+  output_.finish([&](Group& root) {
+    std::error_code ignored;
+    if (output_.hdf5() && run.checkpoint != nullptr) {
+      // A file whose metadata are half written can't be gone on with: rather all rows again.
+      sync_to_disk(partial());
+      run.checkpoint->forget(projection_pass);
+    } else {  // an earlier attempt may have come so far
+      std::filesystem::remove_all(partial() / "uns" / "cellmill", ignored);
+    }
+    write_provenance(root, options_, fingerprint, summary);
+  });
+}
+
+bool is_partial_of(const std::filesystem::path& output, const std::string& run) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(partial_path(output), ignored)) return false;
+  try {
+    return open_store(partial_path(output))->attributes().value(run_attribute, "") == run;
+  } catch (const Error&) {
+    return false;  // another run's, or in pieces
+  }
 }
 
 void gather_timings(const RunContext& run, RunSummary& summary) {

@@ -1,11 +1,15 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "analysis/checkpoint.hpp"
+#include "analysis/checkpoint_file.hpp"
 #include "analysis/row_output.hpp"
 #include "analysis/run_inputs.hpp"
 #include "analysis/segment_reader.hpp"
@@ -27,6 +31,7 @@ struct RunContext {
   MemoryBudget& budget;
   const RunInputs& inputs;
   const CellPlan& plan;
+  const Checkpoint* checkpoint;             ///< null: none
   std::vector<RunSummary::Timing> timings;  ///< of this rank
 
   [[nodiscard]] PassResources resources() const { return {arena, budget}; }
@@ -46,6 +51,7 @@ struct Counts {
   std::vector<double> cell_sums;    ///< of each kept cell of this rank, in order
   std::vector<BatchSums> batches;   ///< of x/c; the same on every rank
   std::vector<double> target_sums;  ///< of each batch
+  std::int64_t resumed_cells = 0;   ///< that earlier attempts had counted, of all ranks
 };
 
 /// **Collective.** Pass 1: reads the plates once; row sums, per-gene sums of x/c for each batch,
@@ -82,19 +88,27 @@ struct Components {
                                    const std::vector<std::int32_t>& genes, const BlobStore& cache,
                                    BlobStore& small, std::vector<std::int64_t>& kept_nnz);
 
-/// Where pass 3 writes; X's three are null unless `--write-x`.
-struct ProjectionOutputs {
-  std::unique_ptr<RowOutput> x_pca;
-  std::unique_ptr<RowOutput> indptr;
-  std::unique_ptr<RowOutput> indices;
-  std::unique_ptr<RowOutput> values;
+/// Where pass 3 writes, by the array's name; X's three are there only with `--write-x`.
+using ProjectionOutputs = std::map<std::string, std::unique_ptr<RowOutput>>;
+inline constexpr const char* x_pca_name = "obsm/X_pca";
+inline constexpr const char* indptr_name = "X/indptr";
+inline constexpr const char* indices_name = "X/indices";
+inline constexpr const char* values_name = "X/data";
+
+/// Of pass 3's files in a checkpoint.
+inline constexpr const char* projection_pass = "projection";
+
+struct ProjectionTarget {
+  std::filesystem::path partial;  ///< the output while it is written
+  /// Makes the outputs, which need the pulse's control; given the rows that are written already.
+  std::function<ProjectionOutputs(PulseControl&, const RowsOfArrays&)> open;
 };
 
-/// **Collective.** Pass 3: cells times loadings, appended to the outputs that `make_outputs` makes
-/// (they need the pulse's control); then the outputs' borders are exchanged.
+/// **Collective.** Pass 3: cells times loadings, appended to the target's outputs; then the
+/// outputs' borders are exchanged. \param nonzeros_before of the kept genes, of each segment and at
+/// the end
 void project_pass(RunContext& run, const Components& components, const std::vector<double>& factors,
                   const GeneSlots& slots, const BlobStore& cache, const BlobStore& small,
-                  std::int64_t first_nonzero,
-                  const std::function<ProjectionOutputs(PulseControl&)>& make_outputs);
+                  const std::vector<std::int64_t>& nonzeros_before, const ProjectionTarget& target);
 
 }  // namespace cellmill

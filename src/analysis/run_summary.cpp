@@ -40,6 +40,10 @@ std::int64_t rate(std::int64_t cells, double seconds) {
 }  // namespace
 
 std::string summary_text(const RunSummary& summary) {
+  if (summary.timeline.empty()) {
+    return fmt::format("{}: is there already, of the same inputs and options\n",
+                       summary.output.string());
+  }
   std::string text;
   std::size_t width = 5;
   for (const RunSummary::Plate& plate : summary.plates) width = std::max(width, plate.name.size());
@@ -74,6 +78,7 @@ nlohmann::json summary_json(const RunSummary& summary) {
                          {"components", summary.n_comps},
                          {"seconds", summary.seconds},
                          {"cells_per_second", rate(summary.n_cells, summary.seconds)},
+                         {"resumed_cells", summary.resumed_cells},
                          {"peak_memory_bytes", summary.peak_memory},
                          {"output", summary.output.string()},
                          {"plates", nlohmann::json::array()},

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "analysis/run_fingerprint.hpp"
 #include "cellmill/anndata/write.hpp"
 #include "cellmill/core/version.hpp"
 
@@ -42,30 +43,6 @@ std::vector<T> side_by_side(const ChosenGenes& chosen, std::size_t n_genes, Memb
       table.push_back(static_cast<T>((batch.*member)[g]));
   }
   return table;
-}
-
-nlohmann::json options_json(const RunOptions& options) {
-  static constexpr const char* joins[] = {"inner", "outer"};
-  static constexpr const char* write_x[] = {"none", "counts", "lognorm"};
-  nlohmann::json json = {{"join", joins[static_cast<int>(options.join)]},
-                         {"flavor", hvg_flavor_name(options.flavor)},
-                         {"n_top_genes", options.n_top_genes},
-                         {"label", options.label},
-                         {"index_unique", options.index_unique},
-                         {"write_x", write_x[static_cast<int>(options.write_x)]},
-                         {"zarr_format", options.zarr_format},
-                         {"scratch", options.scratch}};
-  if (options.target_sum) {
-    json["target_sum"] = *options.target_sum;
-  } else {
-    json["target_sum"] = "median";
-  }
-  if (options.filter) json["filter"] = *options.filter;
-  if (options.gene_key) json["gene_key"] = *options.gene_key;
-  if (options.batch_key) json["batch_key"] = *options.batch_key;
-  if (options.min_plates) json["min_plates"] = *options.min_plates;
-  if (options.n_comps) json["n_comps"] = *options.n_comps;
-  return json;
 }
 
 /// A table as a dict of columns: what AnnData can hold.
@@ -134,10 +111,13 @@ void write_hvg(Group& root, const RunContext& run, const ChosenGenes& chosen) {
                side_by_side<std::uint8_t>(chosen, n, &HvgResult::highly_variable), shape);
 }
 
-void write_provenance(Group& root, const RunOptions& options, const RunSummary& summary) {
+void write_provenance(Group& root, const RunOptions& options, const std::string& fingerprint,
+                      const RunSummary& summary) {
   using Plate = RunSummary::Plate;
   using Timing = RunSummary::Timing;
-  nlohmann::json json = {{"version", version()}, {"options", options_json(options)}};
+  nlohmann::json json = {
+      {"version", version()}, {"options", run_options_json(options)}, {"fingerprint", fingerprint}};
+  json["options"]["scratch"] = options.scratch;
   for (const auto& plate : options.plates) json["inputs"].push_back(plate.string());
   json["funnel"] = {{"plate", column_of(summary.plates, &Plate::name)},
                     {"cells_read", column_of(summary.plates, &Plate::cells_read)},

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "analysis/choose_genes.hpp"
 #include "analysis/run_passes.hpp"
 #include "cellmill/analysis/run.hpp"
@@ -16,7 +18,8 @@ void write_components(Group& root, const RunContext& run, const Components& comp
 /// uns/hvg and uns/hvg_per_plate.
 void write_hvg(Group& root, const RunContext& run, const ChosenGenes& chosen);
 
-/// uns/cellmill: version, options, inputs, funnel, timeline.
-void write_provenance(Group& root, const RunOptions& options, const RunSummary& summary);
+/// uns/cellmill: version, options, inputs, fingerprint, funnel, timeline.
+void write_provenance(Group& root, const RunOptions& options, const std::string& fingerprint,
+                      const RunSummary& summary);
 
 }  // namespace cellmill

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cellmill/core/raw_vector.hpp"
+#include "cellmill/storage/checksum.hpp"
 
 namespace cellmill {
 
@@ -86,7 +87,5 @@ void swap_bytes(std::span<std::byte> elements, std::size_t element_size);
 [[nodiscard]] std::uint32_t crc32(std::span<const std::byte> bytes);
 /// Adler-32 of all bytes.
 [[nodiscard]] std::uint32_t adler32(std::span<const std::byte> bytes);
-/// CRC-32C (Castagnoli) of all bytes.
-[[nodiscard]] std::uint32_t crc32c(std::span<const std::byte> bytes);
 
 }  // namespace cellmill

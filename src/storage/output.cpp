@@ -27,17 +27,6 @@ fs::path without_slash(const fs::path& path) {
 
 std::error_code last_error() { return {errno, std::generic_category()}; }
 
-/// Waits until the data are on the disk. Of a folder with its many thousand chunk files by one call
-/// for its file system, not by opening each.
-void sync_to_disk(const fs::path& path) {
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) fail(path, "open", last_error());
-  const int status = fs::is_directory(path) ? ::syncfs(descriptor) : ::fsync(descriptor);
-  const std::error_code error = last_error();
-  ::close(descriptor);
-  if (status != 0) fail(path, "sync", error);
-}
-
 /// A rename is on the disk when its folder is; file systems that can't sync a folder do without.
 void sync_name(const fs::path& path) {
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
@@ -53,6 +42,40 @@ bool is_there(const fs::path& path) {
 }
 
 }  // namespace
+
+void sync_to_disk(const fs::path& path) {
+  // A folder with its many thousand chunk files by one call for its file system, not by opening
+  // each.
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) fail(path, "open", last_error());
+  const int status = fs::is_directory(path) ? ::syncfs(descriptor) : ::fsync(descriptor);
+  const std::error_code error = last_error();
+  ::close(descriptor);
+  if (status != 0) fail(path, "sync", error);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view text) {
+  fs::path beside = path;
+  beside += ".new";
+  const int file = ::open(beside.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (file < 0) fail(beside, "write", last_error());
+  while (!text.empty()) {
+    const ssize_t written = ::write(file, text.data(), text.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0) {
+      const std::error_code error = last_error();
+      ::close(file);
+      fail(beside, "write", error);
+    }
+    text.remove_prefix(static_cast<std::size_t>(written));
+  }
+  ::close(file);
+  sync_to_disk(beside);
+  std::error_code error;
+  fs::rename(beside, path, error);
+  if (error) fail(path, "replace", error);
+  sync_name(path);
+}
 
 fs::path partial_path(const fs::path& final_path) {
   const fs::path plain = without_slash(final_path);

@@ -10,6 +10,7 @@
 #include <optional>
 #include <utility>
 
+#include "cellmill/anndata/fingerprint.hpp"
 #include "cellmill/anndata/write.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
@@ -69,18 +70,6 @@ StoreLayout make_layout(const ShardOptions& options, const ShardRows& rows) {
   const std::int64_t chunks = (rows.n_cells() + options.chunk_rows - 1) / options.chunk_rows;
   layout.shard_chunks = std::min(options.shard_rows / options.chunk_rows, chunks + 1);
   return layout;
-}
-
-/// Whether what stands under the output's name was made of the same things.
-bool is_finished(const fs::path& output, const std::string& fingerprint) {
-  std::error_code ignored;
-  if (!fs::exists(output, ignored)) return false;
-  try {
-    const auto uns = open_zarr(output)->group("uns/cellmill");
-    return uns->array("fingerprint")->read_strings({0, 1})[0] == fingerprint;
-  } catch (const Error&) {
-    return false;  // something else
-  }
 }
 
 nlohmann::json store_json(const ShardOptions& options) {

@@ -14,12 +14,8 @@ namespace cellmill {
 /// The options that shape a store.
 [[nodiscard]] nlohmann::json shard_options_json(const ShardOptions& options);
 
-/// Everything that decides what a store holds, as JSON on one line: the options that shape it, and
-/// of each input its path, age, size and shape. Stores of the same fingerprint are equal.
+/// Everything that decides what a store holds (anndata/fingerprint.hpp).
 [[nodiscard]] std::string shard_fingerprint(const ShardOptions& options, const ShardRows& rows);
-
-/// The first thing in which two of them differ, as `option: found X, now Y`; empty if in nothing.
-[[nodiscard]] std::string fingerprint_difference(const std::string& found, const std::string& now);
 
 /// What an interrupted run needs to know to go on, in the partial store's folder.
 class ShardJournal {

@@ -37,7 +37,10 @@ struct RunOptions {
   std::string index_unique = "-";       ///< index becomes NAME + this + plate
   WriteX write_x = WriteX::none;
   int zarr_format = 3;
-  std::string scratch = "auto";  ///< "auto", "none" or a folder
+  std::string scratch = "auto";      ///< "auto", "none" or a folder
+  std::filesystem::path checkpoint;  ///< folder to go on from after an interruption; empty: none
+  double checkpoint_seconds = 20;    ///< between checkpoints
+  Resume resume = Resume::no;        ///< go on from `checkpoint`, if there is one
   IfExists if_exists = IfExists::refuse;
   std::int64_t memory = 0;  ///< bytes of resident memory this rank may have; 0: 70% of its share
 };
@@ -70,6 +73,9 @@ struct RunSummary {
   std::int32_t n_genes = 0;
   std::int32_t n_comps = 0;
   std::int64_t nonzeros = 0;  ///< of the kept genes, over all cells
+  /// Cells that an earlier attempt had counted; all of them, and nothing else is told, if the
+  /// output was finished before.
+  std::int64_t resumed_cells = 0;
   double seconds = 0;
   std::vector<Timing> timeline;
   std::vector<std::int64_t> peak_memory;  ///< bytes, of each rank
@@ -79,7 +85,8 @@ struct RunSummary {
 /// **Collective.** The main job: for each plate filter, normalise, log1p, highly variable genes;
 /// the genes chosen in enough plates; all plates joined; PCA; one AnnData. Three passes over the
 /// data: counts, Gram matrix, projection. Every rank throws the same Error if any rank fails; then
-/// nothing stands under the output's name.
+/// nothing stands under the output's name. A stop that was asked for is Error(resumable) where a
+/// checkpoint says how far the run came.
 RunSummary run(const RunOptions& options, Communicator& comm, Arena& arena);
 
 /// What a run would do: cells, genes, bytes to read, memory, scratch, output size, estimated time.

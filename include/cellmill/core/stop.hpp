@@ -2,7 +2,8 @@
 
 namespace cellmill {
 
-/// From now on SIGINT and SIGTERM ask for a clean stop; a second SIGINT ends the process at once.
+/// From now on SIGINT, SIGTERM and SIGUSR1 (what batch systems can be told to send before a time
+/// limit) ask for a clean stop; a second SIGINT ends the process at once.
 void install_stop_signals();
 
 /// Whether a stop was asked for.

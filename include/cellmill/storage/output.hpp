@@ -2,11 +2,15 @@
 
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace cellmill {
 
 /// What `--overwrite` decides.
 enum class IfExists { refuse, overwrite };
+
+/// Whether to go on from what an interrupted run left: `--resume`.
+enum class Resume { no, yes };
 
 /// What becomes of a partial output that an earlier run left: `--resume` decides.
 enum class Leftover { remove, keep };
@@ -38,6 +42,13 @@ class AtomicOutput {
   std::filesystem::path partial_;
   bool kept_ = false;  ///< whatever happens to this
 };
+
+/// Waits until a file, or all of a folder's file system, is on the disk. \throws Error(io)
+void sync_to_disk(const std::filesystem::path& path);
+
+/// Replaces a small file by this text, whole or not at all, and waits until it is on the disk.
+/// \throws Error(io)
+void write_file_atomically(const std::filesystem::path& path, std::string_view text);
 
 /// The partial name that belongs to a final one: same on every rank.
 [[nodiscard]] std::filesystem::path partial_path(const std::filesystem::path& final_path);

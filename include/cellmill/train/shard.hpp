@@ -23,7 +23,6 @@ enum class StoreCodec {
 [[nodiscard]] std::string store_codec_name(StoreCodec codec);
 
 enum class RowOrder { as_read, shuffled };
-enum class Resume { no, yes };
 
 /// Options of `shard`; names and defaults as `cellmill shard --help` has them.
 struct ShardOptions {

@@ -2,8 +2,11 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
+#include <mutex>
 #include <numeric>
+#include <vector>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/parallel.hpp"
@@ -76,6 +79,51 @@ TEST(RowOutput, TasksMayWriteUnitsWhileRowsCome) {
   for (const int at_once : {1, 3}) {
     EXPECT_EQ(written(folder.path() / "x.zarr", {0, 333, 1000}, 10, 4, {&arena, at_once}),
               expected);
+  }
+}
+
+TEST(RowOutput, UnitsThatAreDoneStayAsTheyAreAndTheOthersAreWhole) {
+  constexpr std::int64_t n = 100;
+  constexpr std::int64_t chunk = 7;
+  constexpr std::int64_t step = 4;
+  for (const std::vector<std::int64_t>& borders : std::vector<std::vector<std::int64_t>>{
+           {0, 100}, {0, 33, 66, 100}, {0, 8, 9, 10, 100}, {0, 50, 97, 98, 100}}) {
+    for (const Range done_units : {Range{0, 0}, Range{0, 3}, Range{1, 8}, Range{9, 15}}) {
+      const TempFolder folder;
+      (void)written(folder.path() / "x.zarr", borders, chunk, step);
+      RangeSet done;
+      done.add({done_units.begin * chunk, std::min(done_units.end * chunk, n)});
+      std::vector<Range> ranges;
+      for (std::size_t r = 0; r + 1 < borders.size(); ++r)
+        ranges.push_back({borders[r], borders[r + 1]});
+      RangeSet all = done;
+      std::mutex mutex;
+      run_as_threads(static_cast<int>(ranges.size()), [&](Communicator& comm) {
+        const auto mine = open_zarr(folder.path() / "x.zarr", OpenMode::update);
+        const auto output = make_unit_output(mine->open_writer("x"), 2 * sizeof(float), ranges,
+                                             comm.rank(), {}, done);
+        const Range rows = ranges[static_cast<std::size_t>(comm.rank())];
+        for (std::int64_t row = rows.begin; row < rows.end; row += step) {
+          const Range block{row, std::min(row + step, rows.end)};
+          if (done.contains(block)) {
+            output->skip(block.size());
+            continue;
+          }
+          const std::vector<float> values(static_cast<std::size_t>(2 * block.size()), -1.0F);
+          output->append(std::as_bytes(std::span(values)));
+        }
+        output->exchange(comm);
+        output->finish();
+        const std::lock_guard lock(mutex);
+        all.add(output->written());
+      });
+      const auto found = read_all<float>(*open_zarr(folder.path() / "x.zarr")->array("x"));
+      for (std::int64_t row = 0; row < n; ++row) {
+        const float expected = done.contains(row) ? static_cast<float>(2 * row) : -1.0F;
+        EXPECT_EQ(found[static_cast<std::size_t>(2 * row)], expected) << row;
+      }
+      EXPECT_TRUE(all.contains({0, n}));
+    }
   }
 }
 
