@@ -151,7 +151,7 @@ def test_resume_is_refused_with_the_reason(stopped):
     refused(words=["an unfinished run is there", "--resume"])
     fewer = changed(command, "--n-top-genes", 299)
     refused("--resume", words=["n_top_genes", "found 300, now 299"], command=fewer)
-    refused("--resume", "--filter", "n_counts > 1", words=["filter"])
+    refused("--resume", "--filter", "gene_count > 1", words=["filter"])
     plate = Path(command[1]) / "plate1.h5ad"
     times = plate.stat()
     with h5py.File(plate, "a") as file:
