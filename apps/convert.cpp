@@ -5,6 +5,7 @@
 
 #include "cellmill/anndata/copy.hpp"
 #include "cellmill/anndata/store.hpp"
+#include "cellmill/core/memory.hpp"
 #include "cellmill/core/progress.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/storage/output.hpp"
@@ -65,7 +66,9 @@ class ConvertCommand : public Command {
                           ? open_hdf5(output.partial(), OpenMode::create)
                           : open_zarr(output.partial(), OpenMode::create,
                                       zarr_format_ == 2 ? StoreFormat::zarr2 : StoreFormat::zarr3);
-      if (session.options.memory > 0) layout_.memory = session.options.memory / 2;
+      const std::int64_t memory =
+          session.options.memory > 0 ? session.options.memory : available_memory() / 10 * 7;
+      layout_.memory = memory / 2;
       std::int64_t copied = 0;
       copy_group(*from, *to, layout_, session.arena, [&](std::int64_t bytes) { copied += bytes; });
       to->flush();

@@ -20,6 +20,7 @@
 #include "cellmill/core/stop.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/core/version.hpp"
+#include "cellmill/storage/claims.hpp"
 #include "command.hpp"
 #include "config_file.hpp"
 
@@ -147,6 +148,7 @@ void run_command(Command& command, const CommonOptions& options, const World& wo
   Communicator& comm = *world.comm;
   if (command.launch() != Command::Launch::anyhow) require_one_world(comm.size());
   configure_log(options.log_level, comm.rank());
+  if (options.memory > 0) limit_claims(options.memory);
   set_progress_style(options.log_level <= LogLevel::info ? options.progress : ProgressStyle::none);
   install_stop_signals();
   Arena arena(options.threads > 0 ? options.threads : default_threads(comm.local_size()));

@@ -1,5 +1,6 @@
 #include "cellmill/anndata/validate.hpp"
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -42,6 +43,10 @@ class ValidateCommand : public Command {
     if (skip_until_) {
       ValidateOptions options;
       options.skip_until = *skip_until_;
+      // A chunk is held as it is stored and decoded, by each thread.
+      options.most_chunk_bytes =
+          std::min(options.most_chunk_bytes,
+                   session.options.memory / (std::int64_t{2} * session.arena.threads()));
       validate_as_child(paths_.at(0), options, session.arena);
       return;
     }

@@ -40,6 +40,12 @@ class FuzzInput {
     bytes_ = bytes_.subspan(std::min(bytes_.size(), taken.size() + 1));
     return taken;
   }
+  /// So many bytes, or as many as there are.
+  std::span<const std::byte> take(std::size_t count) {
+    const std::span<const std::byte> taken = bytes_.first(std::min(count, bytes_.size()));
+    bytes_ = bytes_.subspan(taken.size());
+    return taken;
+  }
   [[nodiscard]] std::span<const std::byte> rest() const { return bytes_; }
 
  private:

@@ -68,6 +68,57 @@ void add_codecs(Corpus& corpus, std::span<const std::byte> bytes) {
   for (const int codec : {8, 9, 10, 11 * 4 + 10}) add(codec, Bytes(bytes.begin(), bytes.end()));
 }
 
+/// Parts of what the codecs make, of several blocks where they have such.
+void add_parts(Corpus& corpus, std::span<const std::byte> bytes) {
+  Bytes longer;
+  for (int times = 0; times < 8; ++times) longer.insert(longer.end(), bytes.begin(), bytes.end());
+  const auto add = [&](int codec, const Bytes& encoded) {
+    for (const std::size_t begin : {0, 700}) {
+      corpus.add("fuzz_parts", head(codec, longer.size()) + head(0, begin).substr(1) +
+                                   head(0, 1000).substr(1) + text(encoded));
+    }
+  };
+  for (const char* inner : {"lz4", "zstd", "blosclz", "zlib"}) {
+    for (const auto shuffle : {BloscShuffle::none, BloscShuffle::byte, BloscShuffle::bit}) {
+      add(0, blosc_encode(longer, 4, inner, 5, shuffle, 1024));
+    }
+  }
+  add(1, deflate_zlib(longer, 6));
+  Bytes members = deflate_gzip(std::span(longer).first(500), 6);
+  const Bytes second = deflate_gzip(std::span(longer).subspan(500), 6);
+  members.insert(members.end(), second.begin(), second.end());
+  add(2, members);
+  constexpr std::size_t run = 32;
+  Bytes lzf;
+  for (std::size_t at = 0; at < longer.size(); at += run) {
+    lzf.push_back(std::byte{run - 1});
+    lzf.insert(lzf.end(), longer.begin() + static_cast<std::ptrdiff_t>(at),
+               longer.begin() + static_cast<std::ptrdiff_t>(at + run));
+  }
+  add(3, lzf);
+}
+
+/// A sound h5ad file is made of zeros; here it differs in one place. And chunks of the three arrays
+/// of X, whose first bytes are these.
+void add_h5ad(Corpus& corpus, std::span<const std::byte> bytes) {
+  constexpr int places = 80;
+  constexpr std::size_t indptr = 22;
+  corpus.add("fuzz_h5ad", std::string(1, '\0'));
+  for (int place = 0; place < places; ++place) {
+    for (const int value : {1, 2, 3, 4, 8, 15, 16, 128, 201}) {
+      std::string input(places, '\0');
+      input[static_cast<std::size_t>(place)] = static_cast<char>(value);
+      corpus.add("fuzz_h5ad", input);
+    }
+  }
+  for (const std::size_t array : {indptr, indptr + 3, indptr + 6}) {
+    const std::string before = std::string(array, '\0') + std::string("\x10\0", 2);
+    const Bytes packed = deflate_zlib(bytes.first(32), 4);
+    corpus.add("fuzz_h5ad", before + head(0, packed.size()) + text(packed));
+    corpus.add("fuzz_h5ad", before + head(1, 32) + text(bytes.first(32)));
+  }
+}
+
 void add_array(Corpus& corpus, const json& document, const std::string& chunk) {
   const std::string first(1, document["zarr_format"] == 2 ? '\0' : '\1');
   const std::string written = document.dump();
@@ -200,6 +251,8 @@ int main(int count, char** arguments) {
   const auto bytes = std::as_bytes(std::span(values));
   cellmill::Corpus corpus(arguments[1]);
   cellmill::add_codecs(corpus, bytes);
+  cellmill::add_parts(corpus, bytes);
+  cellmill::add_h5ad(corpus, bytes);
   cellmill::add_arrays(corpus, bytes);
   cellmill::add_packed_rows(corpus);
   cellmill::add_the_rest(corpus);

@@ -7,8 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "anndata/plausible_size.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/stop.hpp"
+#include "cellmill/core/text.hpp"
 
 namespace cellmill {
 
@@ -21,6 +23,12 @@ std::int64_t row_bytes(DType dtype, const std::vector<std::int64_t>& shape) {
       dtype == DType::string ? string_bytes : static_cast<std::int64_t>(dtype_size(dtype));
   for (std::size_t axis = 1; axis < shape.size(); ++axis) bytes *= shape[axis];
   return std::max<std::int64_t>(bytes, 1);
+}
+
+/// Of a chunk as it is read; 0 of strings, which say themselves how long they are.
+std::int64_t stored_chunk_bytes(const ArrayInfo& info) {
+  if (info.dtype == DType::string) return 0;
+  return chunk_elements(info) * static_cast<std::int64_t>(dtype_size(info.dtype));
 }
 
 std::int64_t chunk_bytes(const CopyLayout& layout, StoreFormat format) {
@@ -67,6 +75,7 @@ class Copier {
     const auto array = from.array(name);
     const ArrayInfo& info = array->info();
     if (!info.fields.empty()) return copy_table(from, to, name, info);
+    expect_plausible_size(*array);
     const auto writer =
         to.create_array(name, rows_spec(info.dtype, info.shape, layout_, to.format()));
     copy_rows(*array, *writer);
@@ -101,10 +110,17 @@ class Copier {
     const std::int64_t block =
         std::max<std::int64_t>(block_bytes / row_bytes(info.dtype, info.shape) / unit, 1) * unit;
     const std::int64_t blocks = (rows + block - 1) / block;
-    // A block is held decoded and encoded.
+    const std::int64_t chunk = stored_chunk_bytes(info);
+    if (chunk > layout_.memory) {
+      throw input_error(
+          fmt::format("{}: chunks of {} declared, at most {} are read with this much "
+                      "memory",
+                      info.location, human_bytes(chunk), human_bytes(layout_.memory)));
+    }
+    // A block is held decoded and encoded, and so is the chunk that it comes from.
     const std::int64_t at_once = std::clamp<std::int64_t>(
-        layout_.memory / (2 * std::min(block, rows) * row_bytes(info.dtype, info.shape)), 1,
-        arena_.threads());
+        layout_.memory / (2 * (std::min(block, rows) * row_bytes(info.dtype, info.shape) + chunk)),
+        1, arena_.threads());
     for (std::int64_t first = 0; first < blocks; first += at_once) {
       arena_.for_each(std::min(at_once, blocks - first), [&](std::int64_t i) {
         const std::int64_t begin = (first + i) * block;

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "anndata/cached_vector.hpp"
+#include "anndata/plausible_size.hpp"
 #include "anndata/sparse_arrays.hpp"
 #include "cellmill/anndata/dataframe.hpp"
 #include "cellmill/core/error.hpp"
@@ -22,9 +23,6 @@ constexpr std::int64_t most_told = 20;  // of one element
 /// Rows read at once where they are looked at one by one.
 constexpr std::int64_t rows_at_once = 65'536;
 
-/// More chunks than any real array has, for a file of this size: they can't all have been written.
-constexpr std::int64_t many_chunks = 50'000'000;
-
 template <class Body>
 void for_blocks(std::int64_t count, std::int64_t block, Body&& body) {
   for (std::int64_t begin = 0; begin < count; begin += block) {
@@ -36,6 +34,7 @@ void for_blocks(std::int64_t count, std::int64_t block, Body&& body) {
 void validate_strings(const Array& array, Faults& faults) {
   const ArrayInfo& info = array.info();
   if (info.shape.size() > 1) return;
+  expect_plausible_size(array);
   for_blocks(info.shape.empty() ? 1 : info.shape[0], rows_at_once, [&](Range rows) {
     guarded(faults, [&] { faults.read(array.read_strings(rows).bytes()); });
   });
@@ -51,6 +50,10 @@ void Faults::begin_element(const std::string& path) {
 
 void Faults::add(const std::string& message) {
   if (++in_element_ <= most_told && events_.on_fault) events_.on_fault(message);
+}
+
+void Faults::add_too_large() {
+  add(fmt::format("{}: {}: takes more memory than validate may have", file_, element_));
 }
 
 void Faults::read(std::int64_t bytes) {
@@ -75,10 +78,7 @@ void validate_array(const Array& array, const ValidateOptions& options, Arena& a
     return faults.add(fmt::format("{}: chunks of {} declared, at most {} are read", info.location,
                                   human_bytes(bytes), human_bytes(options.most_chunk_bytes)));
   }
-  if (chunks > many_chunks) {
-    return faults.add(fmt::format("{}: {} chunks declared, at most {} are read", info.location,
-                                  grouped(chunks), grouped(many_chunks)));
-  }
+  expect_plausible_size(array);
   std::mutex telling;
   // Chunks of a few megabytes at once on each thread.
   const std::int64_t together = std::int64_t{64} * arena.threads();
@@ -87,8 +87,10 @@ void validate_array(const Array& array, const ValidateOptions& options, Arena& a
       thread_local RawVector<std::byte> decoded;
       std::string fault;
       try {
+        const EncodedChunk encoded = array.fetch(range.begin + i);
+        if (encoded.missing) return;  // nothing that could be wrong
         decoded.resize(static_cast<std::size_t>(bytes));
-        array.decode(array.fetch(range.begin + i), decoded);
+        array.decode(encoded, decoded);
       } catch (const Error& error) {
         fault = error.what();
       }

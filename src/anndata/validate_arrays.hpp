@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <utility>
 
@@ -17,6 +18,8 @@ class Faults {
       : file_(std::move(file)), events_(events) {}
   void begin_element(const std::string& path);
   void add(const std::string& message);
+  /// The element at hand takes more memory than the process has.
+  void add_too_large();
   void read(std::int64_t bytes);
   /// Says how many more there were than were told.
   void end_element();
@@ -37,6 +40,8 @@ void guarded(Faults& faults, Body&& body) {
   } catch (const Error& error) {
     if (error.kind() == Error::Kind::stopped) throw;
     faults.add(error.what());
+  } catch (const std::bad_alloc&) {
+    faults.add_too_large();
   }
 }
 

@@ -50,9 +50,15 @@ std::int64_t validate_in_child(const ChildValidation& validation, const Validate
   };
   std::string element;
   for (int child = 0; child < most_children; ++child) {
-    std::vector<std::string> command = {
-        this_program(), "validate",  validation.path.string(),          "--in-child",
-        element,        "--threads", std::to_string(validation.threads)};
+    std::vector<std::string> command = {this_program(),
+                                        "validate",
+                                        validation.path.string(),
+                                        "--in-child",
+                                        element,
+                                        "--threads",
+                                        std::to_string(validation.threads),
+                                        "--memory",
+                                        std::to_string(validation.memory)};
     bool done = false;
     std::string now = element;
     const ChildEnd end =

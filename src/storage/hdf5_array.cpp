@@ -55,6 +55,7 @@ class DatasetArray final : public Array {
       expect_numbers();
       EncodedChunk encoded;
       if (layout_.access == Access::library) {
+        expect_room();
         encoded.begin(chunk);
         read_by_library(chunk, encoded.own(static_cast<std::size_t>(chunk_bytes_)));
         return encoded;
@@ -179,8 +180,13 @@ class DatasetArray final : public Array {
     if (layout_.info.dtype == DType::string) throw input_error("holds strings, expected numbers");
   }
 
+  void expect_room() const {
+    expect_memory(chunk_elements(layout_.info), dtype_size(layout_.info.dtype));
+  }
+
   /// Describes a chunk but for its bytes.
   Extent find(std::int64_t chunk, EncodedChunk& encoded) const {
+    expect_room();
     const ChunkPlace place = place_of(chunk);
     encoded.begin(chunk);
     encoded.missing = place.extent.size == 0;

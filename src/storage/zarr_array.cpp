@@ -60,6 +60,7 @@ std::string ZarrArray::chunk_key(std::int64_t chunk) const {
 
 EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
   return in_chunk(chunk, [&] {
+    expect_room();
     EncodedChunk encoded;
     if (shards_) {
       const StoredChunk stored = find(chunk, encoded);
@@ -70,6 +71,12 @@ EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
     }
     return encoded;
   });
+}
+
+void ZarrArray::expect_room() const {
+  // Packed rows are decoded one by one, and how long strings are, only they say.
+  if (packed_ || metadata_.element.text == TextForm::vlen_utf8) return;
+  expect_memory(static_cast<std::int64_t>(metadata_.chunk_elements()), metadata_.element.size);
 }
 
 StoredChunk ZarrArray::find(std::int64_t chunk, EncodedChunk& encoded) const {
@@ -93,6 +100,7 @@ void ZarrArray::fetch_many(Range chunks, FetchedChunks& into) const {
   std::int64_t chunk = chunks.begin;
   for (EncodedChunk& encoded : into.chunks) {
     in_chunk(chunk, [&] {
+      expect_room();
       if (!shards_) return fetch_file(chunk, encoded);
       const StoredChunk found = find(chunk, encoded);
       if (!encoded.missing) stored.push_back(found);
@@ -230,8 +238,9 @@ void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, 
     return;
   }
   if (metadata_.element.text == TextForm::vlen_utf8) {
-    const Bytes decoded = decode_bytes_unsized(metadata_.codecs, encoded.bytes,
-                                               metadata_.most_text_bytes(encoded.bytes.size()));
+    const std::size_t most = std::min(metadata_.most_text_bytes(encoded.bytes.size()),
+                                      static_cast<std::size_t>(most_claimed()));
+    const Bytes decoded = decode_bytes_unsized(metadata_.codecs, encoded.bytes, most);
     decode_vlen_utf8(decoded, first, count, out);
     return;
   }

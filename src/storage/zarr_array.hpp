@@ -32,6 +32,8 @@ class ZarrArray : public Array {
 
  private:
   /// An inner chunk of a shard, without its bytes.
+  /// \throws Error(input) if no chunk could be decoded in the memory there is
+  void expect_room() const;
   StoredChunk find(std::int64_t chunk, EncodedChunk& encoded) const;
   /// A chunk in a file of its own.
   void fetch_file(std::int64_t chunk, EncodedChunk& encoded) const;

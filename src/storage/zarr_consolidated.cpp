@@ -61,7 +61,8 @@ class ConsolidatedStore final : public ByteStore {
   std::map<std::string, std::string> documents_;
 };
 
-std::map<std::string, std::string> read_documents(const ByteStore& store, StoreFormat format) {
+std::map<std::string, std::string> read_documents(const ByteStore& store, StoreFormat format,
+                                                  const std::string& name) {
   std::map<std::string, std::string> documents;
   const bool v2 = format == StoreFormat::zarr2;
   json document = read_json(store, v2 ? ".zmetadata" : "zarr.json").value_or(json::object());
@@ -70,7 +71,9 @@ std::map<std::string, std::string> read_documents(const ByteStore& store, StoreF
   if (!document.is_object()) return documents;
   const json listed = document.value("metadata", json::object());
   if (!listed.is_object()) return documents;
+  const std::string location = name + (v2 ? ": .zmetadata" : ": zarr.json");
   for (const auto& [key, node] : listed.items()) {
+    check_element_name(location, key);
     documents[v2 ? key : join_key(key, "zarr.json")] = json_text(node);
   }
   return documents;
@@ -87,9 +90,9 @@ bool has_own_documents(const ByteStore& store, StoreFormat format) {
 }  // namespace
 
 std::shared_ptr<const ByteStore> with_consolidated(std::shared_ptr<const ByteStore> store,
-                                                   StoreFormat format) {
+                                                   StoreFormat format, const std::string& name) {
   if (has_own_documents(*store, format)) return store;
-  std::map<std::string, std::string> documents = read_documents(*store, format);
+  std::map<std::string, std::string> documents = read_documents(*store, format, name);
   const bool any = std::any_of(documents.begin(), documents.end(), [](const auto& entry) {
     return entry.first.find('/') != std::string::npos;
   });

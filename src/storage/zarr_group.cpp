@@ -20,16 +20,6 @@ namespace {
 
 constexpr const char* v3_document = "zarr.json";
 
-/// `name` is a path of plain names: nothing that would lead out of the store.
-void check_name(const std::string& location, const std::string& name) {
-  std::istringstream parts(name);
-  for (std::string part; std::getline(parts, part, '/');) {
-    if (part.empty() || part == "." || part == ".." || part.find('\0') != part.npos) {
-      throw input_error(fmt::format("{}: '{}' is not a name of an element", location, name));
-    }
-  }
-}
-
 /// Runs what reads a metadata document; what nlohmann finds missing or of another type is bad
 /// input.
 template <class Body>
@@ -44,6 +34,15 @@ auto reading(const std::string& location, const char* document, Body&& body) {
 }
 
 }  // namespace
+
+void check_element_name(const std::string& location, const std::string& name) {
+  std::istringstream parts(name);
+  for (std::string part; std::getline(parts, part, '/');) {
+    if (part.empty() || part == "." || part == ".." || part.find('\0') != part.npos) {
+      throw input_error(fmt::format("{}: '{}' is not a name of an element", location, name));
+    }
+  }
+}
 
 NodeKind zarr_node_kind(const ByteStore& store, const std::string& path, StoreFormat format) {
   if (format == StoreFormat::zarr2) {
@@ -94,7 +93,7 @@ ZarrGroup::ZarrGroup(std::shared_ptr<const ZarrStore> store, std::string path)
       location_(path_.empty() ? store_->name : store_->name + ": " + path_) {}
 
 std::string ZarrGroup::path_of(const std::string& name) const {
-  check_name(location_, name);
+  check_element_name(location_, name);
   return join_key(path_, name);
 }
 

@@ -94,7 +94,8 @@ std::unique_ptr<Group> open_zarr(const fs::path& path, OpenMode mode, StoreForma
     store->bytes = std::make_shared<ZipStore>(path);
   }
   const std::optional<StoreFormat> found = zarr_format(*store->bytes);
-  if (found && mode == OpenMode::read) store->bytes = with_consolidated(store->bytes, *found);
+  if (found && mode == OpenMode::read)
+    store->bytes = with_consolidated(store->bytes, *found, store->name);
   if (!found || zarr_node_kind(*store->bytes, "", *found) != NodeKind::group) {
     throw input_error(path.string() +
                       ": is not a Zarr group; expected a folder, or a zip archive, with zarr.json "
