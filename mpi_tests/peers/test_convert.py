@@ -45,6 +45,8 @@ def everything() -> ad.AnnData:
     adata.uns["nested"] = {"a": {"b": np.arange(6).reshape(2, 3), "empty": np.zeros((0, 4))}, "none": {}}
     adata.uns["text"] = "tëxt"
     adata.uns["texts"] = np.array(["x", "", "zé"], dtype=object)
+    adata.uns["table of texts"] = np.array([["x", "", "zé"], ["細", "y", "long " * 20]], dtype=object)
+    adata.obsm["texts"] = np.array([[f"ä{i}", "", "b"] for i in range(cells)], dtype=object)
     adata.uns["number"] = 1.5
     adata.uns["whole"] = np.int64(7)
     adata.uns["truth"] = True
@@ -102,6 +104,28 @@ def test_types_of_numbers_stay_through_zarr_and_back(tmp_path, dtype, zarr_forma
         for found in (copy.X.toarray(), copy.layers["csc"].toarray(), copy.layers["dense"]):
             assert found.dtype == np.dtype(dtype), name
             np.testing.assert_array_equal(found, values)
+
+
+@pytest.mark.parametrize("source_format", [2, 3])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_dates_stay_dates_in_zarr(tmp_path, source_format, zarr_format):
+    """HDF5 has no type for them: anndata writes none there, and here they become numbers, told."""
+    adata = ad.AnnData(np.ones((3, 2), dtype=np.float32))
+    dates = np.array(["2020-01-01", "2021-05-06T07:08:09.123456789", "NaT"], dtype="M8[ns]")
+    adata.uns["dates"] = dates
+    adata.uns["lengths"] = np.array([1, -5, "NaT"], dtype="m8[25s]")
+    adata.obs["day"] = pd.Categorical(dates)
+    write(adata, tmp_path / "in.zarr", zarr_format=source_format)
+    succeed("convert", tmp_path / "in.zarr", "-o", tmp_path / "out.zarr", "--zarr-format", zarr_format)
+    found, want = read(tmp_path / "out.zarr"), read(tmp_path / "in.zarr")
+    for name in ("dates", "lengths"):
+        assert found.uns[name].dtype == adata.uns[name].dtype
+        np.testing.assert_array_equal(found.uns[name], adata.uns[name])
+    pd.testing.assert_frame_equal(found.obs, want.obs)
+    outcome = succeed("convert", tmp_path / "in.zarr", "-o", tmp_path / "out.h5ad")
+    assert "uns/dates" in outcome.stderr
+    assert "M8[ns]" in outcome.stderr
+    np.testing.assert_array_equal(read(tmp_path / "out.h5ad").uns["dates"], dates.astype(np.int64))
 
 
 def test_without_cells_or_genes(tmp_path):

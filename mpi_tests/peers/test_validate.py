@@ -103,6 +103,16 @@ def test_a_corrupt_chunk_is_named_with_its_bytes(tmp_path):
         assert word in found, found
 
 
+def test_strings_in_several_dimensions_are_read(tmp_path):
+    adata = small_plate()
+    adata.uns["texts"] = np.array([["a", "é"], ["", "b"]], dtype=object)
+    path = write(adata, tmp_path / "plate.zarr")
+    assert faults(path) == []
+    (chunk,) = [file for file in (path / "uns/texts").rglob("*") if file.is_file() and file.name != "zarr.json"]
+    chunk.write_bytes(chunk.read_bytes()[:-3])
+    assert any("uns/texts" in fault for fault in faults(path))
+
+
 def declared(path: Path, rows: int) -> None:
     """A small file that says it has so many rows."""
     with h5py.File(path, "w") as file:

@@ -9,6 +9,7 @@
 
 #include "anndata/plausible_size.hpp"
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/log.hpp"
 #include "cellmill/core/stop.hpp"
 #include "cellmill/core/text.hpp"
 
@@ -76,8 +77,15 @@ class Copier {
     const ArrayInfo& info = array->info();
     if (!info.fields.empty()) return copy_table(from, to, name, info);
     expect_plausible_size(*array);
-    const auto writer =
-        to.create_array(name, rows_spec(info.dtype, info.shape, layout_, to.format()));
+    ArraySpec spec = rows_spec(info.dtype, info.shape, layout_, to.format());
+    spec.time = info.time;
+    if (!info.time.empty() && to.format() == StoreFormat::hdf5) {
+      log_warning(
+          fmt::format("{}: dates and durations become plain numbers, because HDF5 has no "
+                      "type for {}",
+                      info.location, info.time));
+    }
+    const auto writer = to.create_array(name, spec);
     copy_rows(*array, *writer);
   }
 

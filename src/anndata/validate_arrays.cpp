@@ -33,10 +33,13 @@ void for_blocks(std::int64_t count, std::int64_t block, Body&& body) {
 
 void validate_strings(const Array& array, Faults& faults) {
   const ArrayInfo& info = array.info();
-  if (info.shape.size() > 1) return;
   expect_plausible_size(array);
-  for_blocks(info.shape.empty() ? 1 : info.shape[0], rows_at_once, [&](Range rows) {
-    guarded(faults, [&] { faults.read(array.read_strings(rows).bytes()); });
+  const std::int64_t rows = info.shape.empty() ? 1 : info.shape[0];
+  const std::int64_t in_row = rows == 0 ? 1 : element_count(info) / rows;
+  const std::int64_t together =
+      std::max<std::int64_t>(rows_at_once / std::max<std::int64_t>(in_row, 1), 1);
+  for_blocks(rows, together, [&](Range block) {
+    guarded(faults, [&] { faults.read(array.read_strings(block).bytes()); });
   });
 }
 

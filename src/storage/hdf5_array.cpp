@@ -17,6 +17,7 @@
 #include "storage/hdf5_layout.hpp"
 #include "storage/hdf5_strings.hpp"
 #include "storage/stored_chunks.hpp"
+#include "storage/string_rows.hpp"
 #include "storage/structured_array.hpp"
 
 namespace cellmill::hdf5 {
@@ -46,23 +47,18 @@ class DatasetArray final : public Array {
         layout_(std::move(layout)),
         grid_(chunk_grid(layout_.info.shape, layout_.info.chunk_shape)),
         chunk_bytes_(chunk_elements(layout_.info) *
-                     static_cast<std::int64_t>(dtype_size(layout_.info.dtype))) {}
+                     static_cast<std::int64_t>(layout_.type.memory_size())) {}
 
   [[nodiscard]] const ArrayInfo& info() const override { return layout_.info; }
 
   [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override {
     return at_chunk(layout_.info, chunk, [&] {
       expect_numbers();
+      if (layout_.access != Access::library) return fetch_stored(chunk);
       EncodedChunk encoded;
-      if (layout_.access == Access::library) {
-        expect_room();
-        encoded.begin(chunk);
-        read_by_library(chunk, encoded.own(static_cast<std::size_t>(chunk_bytes_)));
-        return encoded;
-      }
-      const Extent extent = find(chunk, encoded);
-      read_fully(descriptor(*file_->reader()), extent,
-                 encoded.own(static_cast<std::size_t>(extent.size)).data());
+      expect_room();
+      encoded.begin(chunk);
+      read_by_library(chunk, encoded.own(static_cast<std::size_t>(chunk_bytes_)));
       return encoded;
     });
   }
@@ -105,17 +101,9 @@ class DatasetArray final : public Array {
             throw input_error(
                 fmt::format("room for {} bytes, it has {}", out.size(), chunk_bytes_));
           }
-          if (encoded.missing) return fill(out);
-          if (layout_.access == Access::chunks) {
-            undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
-          } else {
-            copy_part(encoded.bytes, 0, out);
-          }
-          if (layout_.type.swap && layout_.access != Access::library) {
-            swap_bytes(out, dtype_size(layout_.info.dtype));
-          }
+          decode_stored(encoded, out);
         },
-        {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
+        extent_of(encoded));
   }
 
   void decode_part(const EncodedChunk& encoded, Range part,
@@ -142,26 +130,15 @@ class DatasetArray final : public Array {
           if (layout_.type.swap && layout_.access != Access::library) swap_bytes(out, width);
           return true;
         },
-        {encoded.offset, encoded.offset < 0 ? 0 : static_cast<std::int64_t>(encoded.bytes.size())});
+        extent_of(encoded));
     if (!quick) Array::decode_part(encoded, part, out);
   }
 
   [[nodiscard]] Strings read_strings(Range range) const override {
-    const ArrayInfo& info = layout_.info;
-    return with_context(info.location, [&] {
-      if (info.dtype != DType::string) {
-        throw input_error(fmt::format("holds {}, expected strings", dtype_name(info.dtype)));
-      }
-      if (info.shape.size() > 1) {
-        throw input_error(fmt::format("has {} dimensions, expected 1", info.shape.size()));
-      }
-      const std::int64_t rows = info.shape.empty() ? 1 : info.shape[0];
-      if (range.begin < 0 || range.end < range.begin || range.end > rows) {
-        throw input_error(fmt::format("rows {}–{} asked for, it has {}", grouped(range.begin),
-                                      grouped(range.end), grouped(rows)));
-      }
+    with_context(layout_.info.location, [&] { expect_string_rows(layout_.info, range); });
+    if (layout_.access != Access::library) return read_fixed_strings(range);
+    return with_context(layout_.info.location, [&] {
       expect_filters();
-      expect_memory(range.size(), sizeof(std::int64_t));
       return hdf5::read_strings(dataset_.get(), range);
     });
   }
@@ -181,7 +158,7 @@ class DatasetArray final : public Array {
   }
 
   void expect_room() const {
-    expect_memory(chunk_elements(layout_.info), dtype_size(layout_.info.dtype));
+    expect_memory(chunk_elements(layout_.info), layout_.type.memory_size());
   }
 
   /// Describes a chunk but for its bytes.
@@ -193,6 +170,59 @@ class DatasetArray final : public Array {
     encoded.filter_mask = place.filter_mask;
     encoded.offset = place.extent.offset;
     return place.extent;
+  }
+
+  static Extent extent_of(const EncodedChunk& encoded) {
+    if (encoded.offset < 0) return {};
+    return {encoded.offset, static_cast<std::int64_t>(encoded.bytes.size())};
+  }
+
+  /// A chunk, where it is ours to read.
+  [[nodiscard]] EncodedChunk fetch_stored(std::int64_t chunk) const {
+    EncodedChunk encoded;
+    const Extent extent = find(chunk, encoded);
+    read_fully(descriptor(*file_->reader()), extent,
+               encoded.own(static_cast<std::size_t>(extent.size)).data());
+    return encoded;
+  }
+
+  void decode_stored(const EncodedChunk& encoded, std::span<std::byte> out) const {
+    if (encoded.missing) return fill(out);
+    if (layout_.access == Access::chunks) {
+      undo(layout_.pipeline, encoded.filter_mask, encoded.bytes, out);
+    } else {
+      copy_part(encoded.bytes, 0, out);
+    }
+    if (layout_.type.swap && layout_.access != Access::library) {
+      swap_bytes(out, dtype_size(layout_.info.dtype));
+    }
+  }
+
+  [[nodiscard]] Strings read_fixed_strings(Range rows) const {
+    const std::size_t width = layout_.type.file_size;
+    const auto append = [&](std::span<const std::byte> elements, Strings& to) {
+      append_fixed(elements, width, layout_.type.padding, to);
+    };
+    Strings fill;
+    append(layout_.fill, fill);
+    thread_local RawVector<std::byte> decoded;
+    return gather_strings(
+        layout_.info, rows, fill[0], [&](std::int64_t chunk, Range part, Strings& to) {
+          const EncodedChunk encoded =
+              at_chunk(layout_.info, chunk, [&] { return fetch_stored(chunk); });
+          if (encoded.missing) return false;
+          at_chunk(
+              layout_.info, chunk,
+              [&] {
+                decoded.resize(static_cast<std::size_t>(chunk_bytes_));
+                decode_stored(encoded, decoded);
+                append(std::span(decoded).subspan(static_cast<std::size_t>(part.begin) * width,
+                                                  static_cast<std::size_t>(part.size()) * width),
+                       to);
+              },
+              extent_of(encoded));
+          return true;
+        });
   }
 
   /// Coordinates of a chunk's first element.

@@ -68,12 +68,14 @@ std::vector<std::int64_t> read_chunk_shape(hid_t creation, std::size_t axes) {
   return to_int64(sizes);
 }
 
-std::vector<std::byte> read_fill(hid_t creation, hid_t file_type, DType dtype) {
-  std::vector<std::byte> fill(dtype_size(dtype));
+std::vector<std::byte> read_fill(hid_t creation, hid_t file_type, const ElementType& element) {
+  std::vector<std::byte> fill(element.memory_size());
   H5D_fill_value_t defined = H5D_FILL_VALUE_UNDEFINED;
   H5Pfill_value_defined(creation, &defined);
   if (defined == H5D_FILL_VALUE_USER_DEFINED) {
-    const Handle type = memory_type_for(file_type, dtype);
+    const Handle type = element.strings == StringKind::fixed
+                            ? checked(H5Tcopy(file_type), H5Tclose, Error::Kind::io, "an HDF5 type")
+                            : memory_type_for(file_type, element.dtype);
     check(H5Pget_fill_value(creation, type.get(), fill.data()), Error::Kind::input,
           "its fill value");
   }
@@ -155,9 +157,9 @@ Layout read_layout(const File& file, hid_t dataset, const std::string& location)
     layout.pipeline = std::move(storage.pipeline);
     layout.info.location = location;
     layout.info.dtype = layout.type.dtype;
-    if (layout.type.dtype == DType::string) return layout;
+    if (layout.type.strings == StringKind::variable) return layout;
 
-    layout.fill = read_fill(creation.get(), type.get(), layout.info.dtype);
+    layout.fill = read_fill(creation.get(), type.get(), layout.type);
     if (file.reader() == nullptr || !layout.type.plain) return layout;
     if (kind == H5D_CHUNKED) {
       layout.access = Access::chunks;

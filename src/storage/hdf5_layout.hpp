@@ -26,7 +26,7 @@ struct Layout {
   Access access = Access::library;
   Pipeline pipeline;
   std::int64_t offset = -1;     ///< contiguous: in the file; −1 if nothing was written yet
-  std::vector<std::byte> fill;  ///< one native element; empty for strings
+  std::vector<std::byte> fill;  ///< one native element; empty for strings of variable length
 };
 
 /// The shape and codecs of a table (a dataset of a compound type) and the rows to read together,

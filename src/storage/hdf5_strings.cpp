@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/enough_memory.hpp"
 #include "storage/hdf5_types.hpp"
 
 namespace cellmill::hdf5 {
@@ -14,7 +15,7 @@ namespace {
 
 /// Strings that go through the library at once: long enough to spread its cost, short enough that
 /// others get the lock in between.
-constexpr std::int64_t block_rows = 16384;
+constexpr std::int64_t block_strings = 16384;
 
 using Transfer = std::function<herr_t(hid_t type, void* to)>;
 
@@ -30,18 +31,12 @@ void read_variable(const Handle& type, const Handle& space, std::int64_t count,
   H5Dvlen_reclaim(type.get(), space.get(), H5P_DEFAULT, pointers.data());
 }
 
-/// Fixed length: padded with zeros or, from Fortran's world, blanks.
 void read_fixed(hid_t type, std::int64_t count, const Transfer& transfer, Strings& out) {
   const std::size_t width = H5Tget_size(type);
-  std::vector<char> bytes(static_cast<std::size_t>(count) * width);
+  expect_memory(count, width);
+  std::vector<std::byte> bytes(static_cast<std::size_t>(count) * width);
   check(transfer(type, bytes.data()), Error::Kind::input, "its strings");
-  const bool blanks = H5Tget_strpad(type) == H5T_STR_SPACEPAD;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    std::string_view text(bytes.data() + i * width, width);
-    text = text.substr(0, text.find('\0'));
-    while (blanks && !text.empty() && text.back() == ' ') text.remove_suffix(1);
-    out.push_back(text);
-  }
+  append_fixed(bytes, width, H5Tget_strpad(type), out);
 }
 
 void read_as(hid_t file_type, const Handle& space, std::int64_t count, const Transfer& transfer,
@@ -58,15 +53,49 @@ Handle simple_space(std::int64_t count) {
   return checked(H5Screate_simple(1, &size, nullptr), H5Sclose, Error::Kind::io, "a dataspace");
 }
 
-/// The dataset's space with rows [first, first + count) selected; a scalar's whole space.
-Handle selected_space(hid_t dataset, std::int64_t first, std::int64_t count) {
-  Handle space = checked(H5Dget_space(dataset), H5Sclose, Error::Kind::input, "its shape");
-  if (H5Sget_simple_extent_ndims(space.get()) == 0) return space;
-  const auto start = static_cast<hsize_t>(first);
-  const auto size = static_cast<hsize_t>(count);
-  check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, &start, nullptr, &size, nullptr),
+Handle space_of(hid_t dataset) {
+  return checked(H5Dget_space(dataset), H5Sclose, Error::Kind::input, "its shape");
+}
+
+/// How long each axis is.
+std::vector<hsize_t> sizes_of(const Handle& space) {
+  std::vector<hsize_t> sizes(static_cast<std::size_t>(H5Sget_simple_extent_ndims(space.get())));
+  check(H5Sget_simple_extent_dims(space.get(), sizes.data(), nullptr), Error::Kind::input,
+        "its shape");
+  return sizes;
+}
+
+/// Strings in each row of a dataset; its caller knows that they can be counted.
+std::int64_t strings_a_row(hid_t dataset) {
+  const Lock lock;
+  const std::vector<hsize_t> sizes = sizes_of(space_of(dataset));
+  hsize_t strings = 1;
+  for (std::size_t axis = 1; axis < sizes.size(); ++axis) strings *= sizes[axis];
+  return static_cast<std::int64_t>(strings);
+}
+
+/// The dataset's space with these rows selected; a scalar's whole space.
+Handle selected_space(hid_t dataset, Range rows) {
+  Handle space = space_of(dataset);
+  std::vector<hsize_t> sizes = sizes_of(space);
+  if (sizes.empty()) return space;
+  std::vector<hsize_t> start(sizes.size(), 0);
+  start[0] = static_cast<hsize_t>(rows.begin);
+  sizes[0] = static_cast<hsize_t>(rows.size());
+  check(H5Sselect_hyperslab(space.get(), H5S_SELECT_SET, start.data(), nullptr, sizes.data(),
+                            nullptr),
         Error::Kind::input, "its rows");
   return space;
+}
+
+/// Calls `body` with blocks of the rows, each of about as many strings as go through the library at
+/// once.
+template <class Body>
+void for_blocks(Range rows, std::int64_t in_row, Body&& body) {
+  const std::int64_t together = std::max<std::int64_t>(block_strings / in_row, 1);
+  for (std::int64_t first = rows.begin; first < rows.end; first += together) {
+    body(Range{first, std::min(first + together, rows.end)});
+  }
 }
 
 Handle member_type(hid_t compound, const std::string& member) {
@@ -78,15 +107,28 @@ Handle member_type(hid_t compound, const std::string& member) {
 
 }  // namespace
 
-Strings read_strings(hid_t dataset, Range range, const std::string& member) {
+void append_fixed(std::span<const std::byte> elements, std::size_t width, H5T_str_t padding,
+                  Strings& to) {
+  const std::string_view all(reinterpret_cast<const char*>(elements.data()), elements.size());
+  for (std::size_t at = 0; at + width <= all.size(); at += width) {
+    std::string_view text = all.substr(at, width);
+    text = text.substr(0, text.find('\0'));
+    if (padding == H5T_STR_SPACEPAD) text = text.substr(0, text.find_last_not_of(' ') + 1);
+    to.push_back(text);
+  }
+}
+
+Strings read_strings(hid_t dataset, Range rows, const std::string& member) {
   Strings out;
-  out.reserve(range.size(), 0);
-  for (std::int64_t first = range.begin; first < range.end; first += block_rows) {
+  const std::int64_t in_row = strings_a_row(dataset);
+  if (rows.empty() || in_row == 0) return out;
+  out.reserve(rows.size() * in_row, 0);
+  for_blocks(rows, in_row, [&](Range block) {
     const Lock lock;
-    const std::int64_t count = std::min(block_rows, range.end - first);
+    const std::int64_t count = block.size() * in_row;
     Handle type = checked(H5Dget_type(dataset), H5Tclose, Error::Kind::input, "its type");
     if (!member.empty()) type = member_type(type.get(), member);
-    const Handle in_file = selected_space(dataset, first, count);
+    const Handle in_file = selected_space(dataset, block);
     const Handle in_memory = simple_space(count);
     read_as(
         type.get(), in_memory, count,
@@ -96,7 +138,7 @@ Strings read_strings(hid_t dataset, Range range, const std::string& member) {
                          in_file.get(), H5P_DEFAULT, to);
         },
         out);
-  }
+  });
   return out;
 }
 
@@ -110,27 +152,28 @@ Strings read_attribute_strings(hid_t attribute, hid_t type, std::int64_t count) 
 }
 
 void write_strings(hid_t dataset, std::int64_t first, const Strings& strings) {
+  const std::int64_t in_row = strings_a_row(dataset);
+  if (in_row == 0) return;
   std::string text;
   std::vector<std::size_t> offsets;
   std::vector<const char*> pointers;
-  for (std::int64_t begin = 0; begin < strings.size(); begin += block_rows) {
-    const std::int64_t count = std::min(block_rows, strings.size() - begin);
+  for_blocks({0, strings.size() / in_row}, in_row, [&](Range block) {
     text.clear();
     offsets.clear();
     pointers.clear();
-    for (std::int64_t i = begin; i < begin + count; ++i) {
+    for (std::int64_t i = block.begin * in_row; i < block.end * in_row; ++i) {
       offsets.push_back(text.size());
       text.append(strings[i]).push_back('\0');
     }
     for (const std::size_t offset : offsets) pointers.push_back(text.data() + offset);
     const Lock lock;
     const Handle type = string_type();
-    const Handle in_file = selected_space(dataset, first + begin, count);
-    const Handle in_memory = simple_space(count);
+    const Handle in_file = selected_space(dataset, {first + block.begin, first + block.end});
+    const Handle in_memory = simple_space(block.size() * in_row);
     check(
         H5Dwrite(dataset, type.get(), in_memory.get(), in_file.get(), H5P_DEFAULT, pointers.data()),
         Error::Kind::io, "its strings");
-  }
+  });
 }
 
 }  // namespace cellmill::hdf5

@@ -129,14 +129,19 @@ ElementType classify(hid_t type) {
     case H5T_FLOAT:
       return float_type(type);
     case H5T_ENUM: {
-      if (is_h5py_bool(type)) return {DType::boolean, true, false, StringKind::none, 1};
+      if (is_h5py_bool(type)) return {.dtype = DType::boolean, .file_size = 1};
       const Handle base = owned(H5Tget_super(type));
       return integer_type(base.get());
     }
     case H5T_STRING: {
       const bool variable = H5Tis_variable_str(type) > 0;
-      return {DType::string, false, false, variable ? StringKind::variable : StringKind::fixed,
-              H5Tget_size(type)};
+      if (H5Tget_size(type) == 0) unsupported("strings of no length");
+      return {DType::string,
+              !variable,
+              false,
+              variable ? StringKind::variable : StringKind::fixed,
+              H5Tget_size(type),
+              H5Tget_strpad(type)};
     }
     default:
       unsupported(class_name(kind));

@@ -17,7 +17,13 @@ struct ElementType {
   bool plain = true;
   bool swap = false;
   StringKind strings = StringKind::none;
-  std::size_t file_size = 0;  ///< bytes of one element in the file
+  std::size_t file_size = 0;             ///< bytes of one element in the file
+  H5T_str_t padding = H5T_STR_NULLTERM;  ///< of strings
+
+  /// Bytes of one element as it is decoded: a native number, or a string of fixed length.
+  [[nodiscard]] std::size_t memory_size() const {
+    return strings == StringKind::fixed ? file_size : dtype_size(dtype);
+  }
 };
 
 /// \throws Error(input) naming the type, for compounds, references, …

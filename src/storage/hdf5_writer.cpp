@@ -11,6 +11,7 @@
 #include "storage/codecs.hpp"
 #include "storage/hdf5_layout.hpp"
 #include "storage/hdf5_strings.hpp"
+#include "storage/string_rows.hpp"
 
 namespace cellmill::hdf5 {
 
@@ -62,7 +63,7 @@ class DatasetWriter : public ArrayWriter {
       if (layout_.type.strings != StringKind::variable) {
         throw input_error("holds no strings of variable length, strings given");
       }
-      check_rows({first_row, first_row + rows.size()});
+      check_rows({first_row, first_row + rows_of_strings(layout_.info.shape, rows.size())});
       hdf5::write_strings(dataset_.get(), first_row, rows);
     });
     file_->check_written();

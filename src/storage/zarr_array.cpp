@@ -5,11 +5,13 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <numeric>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
 #include "storage/enough_memory.hpp"
+#include "storage/string_rows.hpp"
 #include "storage/zarr_text.hpp"
 
 namespace cellmill {
@@ -169,18 +171,20 @@ void ZarrArray::take_field(std::span<const std::byte> records, std::span<std::by
   }
 }
 
-void ZarrArray::transpose(std::span<const std::byte> stored, std::span<std::byte> out) const {
+std::vector<std::int64_t> ZarrArray::stored_strides() const {
   // Axis i of what is stored is axis order[i] of the array.
   std::vector<std::int64_t> stored_shape;
   for (const std::size_t axis : metadata_.order) {
     stored_shape.push_back(metadata_.chunk_shape[axis]);
   }
-  const std::vector<std::int64_t> stored_strides = c_strides(stored_shape);
+  const std::vector<std::int64_t> in_order = c_strides(stored_shape);
   std::vector<std::int64_t> strides(stored_shape.size());
-  for (std::size_t i = 0; i < strides.size(); ++i) {
-    strides[metadata_.order[i]] = stored_strides[i];
-  }
-  copy_box(metadata_.chunk_shape, stored.data(), strides, out.data(),
+  for (std::size_t i = 0; i < strides.size(); ++i) strides[metadata_.order[i]] = in_order[i];
+  return strides;
+}
+
+void ZarrArray::transpose(std::span<const std::byte> stored, std::span<std::byte> out) const {
+  copy_box(metadata_.chunk_shape, stored.data(), stored_strides(), out.data(),
            c_strides(metadata_.chunk_shape), metadata_.element.size);
 }
 
@@ -231,55 +235,42 @@ void ZarrArray::decode_part(const EncodedChunk& encoded, Range part,
   if (!quick) Array::decode_part(encoded, part, out);
 }
 
-void ZarrArray::decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,
-                               Strings& out) const {
-  if (encoded.missing) {
-    for (std::int64_t i = 0; i < count; ++i) out.push_back(metadata_.fill_text);
-    return;
-  }
+void ZarrArray::decode_strings(const EncodedChunk& encoded, Range part, Strings& to) const {
   if (metadata_.element.text == TextForm::vlen_utf8) {
     const std::size_t most = std::min(metadata_.most_text_bytes(encoded.bytes.size()),
                                       static_cast<std::size_t>(most_claimed()));
     const Bytes decoded = decode_bytes_unsized(metadata_.codecs, encoded.bytes, most);
-    decode_vlen_utf8(decoded, first, count, out);
+    if (metadata_.order.empty()) return decode_vlen_utf8(decoded, part.begin, part.size(), to);
+    Strings stored;
+    decode_vlen_utf8(decoded, 0, chunk_elements(info_), stored);
+    const std::vector<std::int64_t> strides = stored_strides();
+    for (std::int64_t i = part.begin; i < part.end; ++i) {
+      const std::vector<std::int64_t> at = grid_coordinates(i, info_.chunk_shape);
+      to.push_back(
+          stored[std::inner_product(at.begin(), at.end(), strides.begin(), std::int64_t{0})]);
+    }
     return;
   }
   Bytes decoded(metadata_.chunk_bytes());
   decode_elements(encoded.bytes, decoded);
   const std::size_t size = metadata_.element.size;
-  for (std::int64_t i = first; i < first + count; ++i) {
+  for (std::int64_t i = part.begin; i < part.end; ++i) {
     const auto element =
         std::span<const std::byte>(decoded).subspan(static_cast<std::size_t>(i) * size, size);
-    out.push_back(metadata_.element.text == TextForm::ucs4 ? utf8_of_ucs4(element)
-                                                           : text_of_bytes(element));
+    to.push_back(metadata_.element.text == TextForm::ucs4 ? utf8_of_ucs4(element)
+                                                          : text_of_bytes(element));
   }
 }
 
 Strings ZarrArray::read_strings(Range range) const {
-  if (metadata_.element.text == TextForm::none) {
-    throw input_error(info_.location + ": holds " + dtype_name(info_.dtype) + ", expected strings");
-  }
-  if (info_.shape.size() > 1) {
-    throw input_error(fmt::format("{}: strings in {} dimensions, expected 1", info_.location,
-                                  info_.shape.size()));
-  }
-  const std::int64_t size = element_count(info_);
-  if (range.begin < 0 || range.end < range.begin || range.end > size) {
-    throw input_error(fmt::format("{}: elements {}–{} asked for, it has {}", info_.location,
-                                  grouped(range.begin), grouped(range.end), grouped(size)));
-  }
-  Strings strings;
-  with_context(info_.location, [&] { expect_memory(range.size(), sizeof(std::int64_t)); });
-  strings.reserve(range.size(), 0);
-  const std::int64_t length = chunk_elements(info_);
-  for (std::int64_t at = range.begin; at < range.end;) {
-    const std::int64_t chunk = at / length;
-    const std::int64_t end = std::min(range.end, (chunk + 1) * length);
-    const EncodedChunk encoded = fetch(chunk);
-    in_chunk(chunk, [&] { decode_strings(encoded, at - chunk * length, end - at, strings); });
-    at = end;
-  }
-  return strings;
+  with_context(info_.location, [&] { expect_string_rows(info_, range); });
+  return gather_strings(info_, range, metadata_.fill_text,
+                        [&](std::int64_t chunk, Range part, Strings& to) {
+                          const EncodedChunk encoded = fetch(chunk);
+                          if (encoded.missing) return false;
+                          in_chunk(chunk, [&] { decode_strings(encoded, part, to); });
+                          return true;
+                        });
 }
 
 }  // namespace cellmill

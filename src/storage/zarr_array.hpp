@@ -3,6 +3,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "cellmill/storage/array.hpp"
 #include "storage/zarr_metadata.hpp"
@@ -46,9 +47,10 @@ class ZarrArray : public Array {
   }
   void take_field(std::span<const std::byte> records, std::span<std::byte> out) const;
   void transpose(std::span<const std::byte> stored, std::span<std::byte> out) const;
-  /// Strings [first, first + count) of a chunk.
-  void decode_strings(const EncodedChunk& encoded, std::int64_t first, std::int64_t count,
-                      Strings& out) const;
+  /// Of the array's axes, in a chunk as it is stored, if it is stored in another order.
+  [[nodiscard]] std::vector<std::int64_t> stored_strides() const;
+  /// Strings [part) of a chunk, in C order of the chunk.
+  void decode_strings(const EncodedChunk& encoded, Range part, Strings& to) const;
   [[nodiscard]] std::string chunk_key(std::int64_t chunk) const;
   /// Runs `body`; its errors get the array's location and the chunk put in front.
   template <class Body>

@@ -55,7 +55,8 @@ ArrayInfo ZarrMetadata::info(std::string location) const {
           shape,
           chunk_shape,
           std::move(codec_names),
-          field ? std::vector<std::string>() : field_names(fields)};
+          field ? std::vector<std::string>() : field_names(fields),
+          element.time};
 }
 
 std::size_t ZarrMetadata::chunk_elements() const {
@@ -154,6 +155,7 @@ ZarrMetadata spec_metadata(const ArraySpec& spec, StoreFormat format) {
   metadata.element.dtype = spec.dtype;
   metadata.element.text = spec.dtype == DType::string ? TextForm::vlen_utf8 : TextForm::none;
   metadata.element.size = dtype_size(spec.dtype);
+  metadata.element.time = spec.time;
   metadata.shape = spec.shape;
   metadata.chunk_shape = spec.chunk_shape.empty() ? spec.shape : spec.chunk_shape;
   for (std::int64_t& length : metadata.chunk_shape) {
@@ -162,9 +164,6 @@ ZarrMetadata spec_metadata(const ArraySpec& spec, StoreFormat format) {
   metadata.shard_shape = spec.shard_shape;
   if (metadata.sharded() && format != StoreFormat::zarr3) {
     throw input_error("shards need Zarr v3");
-  }
-  if (metadata.element.text != TextForm::none && metadata.shape.size() > 1) {
-    throw input_error("string arrays of more than one dimension are not supported");
   }
   parse_fill(nullptr, metadata);
   metadata.packed_rows = spec.codec == "packed_rows";

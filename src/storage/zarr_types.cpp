@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 #include <charconv>
 #include <cstring>
@@ -101,6 +102,31 @@ float widen(std::uint16_t half) {
   return std::bit_cast<float>(sign | wide << 23 | fraction << 13);
 }
 
+/// Whether this is numpy's unit of dates: `[ns]`, `[25s]`.
+bool is_unit(std::string_view text) {
+  if (text.size() < 3 || text.front() != '[' || text.back() != ']') return false;
+  text = text.substr(1, text.size() - 2);
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  constexpr std::size_t most_digits = 9;
+  const std::string_view unit = text.substr(digits);
+  return digits <= most_digits && !unit.empty() &&
+         unit.find_first_of("0123456789[]") == std::string_view::npos;
+}
+
+/// numpy's type of v3's dates and durations.
+std::string time_of(const json& type) {
+  const json options = extension_options(type);
+  const auto unit = options.value("unit", std::string("generic"));
+  constexpr std::int64_t most = 999'999'999;
+  const std::int64_t scale =
+      options.contains("scale_factor") ? json_integer(options["scale_factor"], 1, most) : 1;
+  const char* const kind = extension_name(type) == "numpy.datetime64" ? "M8" : "m8";
+  if (unit == "generic") return kind;
+  const auto text = fmt::format("[{}{}]", scale == 1 ? "" : std::to_string(scale), unit);
+  if (!is_unit(text)) throw unsupported(type);
+  return kind + text;
+}
+
 }  // namespace
 
 std::string extension_name(const json& extension) {
@@ -122,7 +148,7 @@ ZarrElement parse_zarr2_type(const std::string& text) {
   const char* const end = text.data() + text.size();
   const auto [after, error] = std::from_chars(text.data() + 2, end, size);
   // A date's unit follows in brackets; whoever reads the numbers must know it.
-  const bool unit = (kind == 'M' || kind == 'm') && after != end && *after == '[';
+  const bool unit = (kind == 'M' || kind == 'm') && after != end && is_unit({after, end});
   if (error != std::errc() || (after != end && !unit) || size == 0 || size > largest_element) {
     throw unsupported(text);
   }
@@ -131,7 +157,9 @@ ZarrElement parse_zarr2_type(const std::string& text) {
   if (kind == 'S') return {DType::string, TextForm::bytes, size, false, false};
   const std::optional<DType> dtype = number_type(kind, size);
   if (!dtype) throw unsupported(text);
-  return {*dtype, TextForm::none, size, big_endian, kind == 'f' && size == 2};
+  const bool is_time = kind == 'M' || kind == 'm';
+  return {*dtype,     TextForm::none,           size,
+          big_endian, kind == 'f' && size == 2, is_time ? text.substr(1) : std::string()};
 }
 
 ZarrElement parse_zarr3_type(const json& type) {
@@ -149,10 +177,23 @@ ZarrElement parse_zarr3_type(const json& type) {
   }
   if (name == "float16") return {DType::float32, TextForm::none, 2, false, true};
   if (name == "numpy.datetime64" || name == "numpy.timedelta64") {
-    return {DType::int64, TextForm::none, sizeof(std::int64_t), false, false};
+    return {DType::int64, TextForm::none, sizeof(std::int64_t), false, false, time_of(type)};
   }
   const DType dtype = parse_dtype(name);
   return {dtype, TextForm::none, dtype_size(dtype), false, false};
+}
+
+json zarr3_time_type(const std::string& time) {
+  json options = {{"unit", "generic"}, {"scale_factor", 1}};
+  if (const std::size_t bracket = time.find('['); bracket != std::string::npos) {
+    const std::size_t unit = time.find_first_not_of("0123456789", bracket + 1);
+    if (unit > bracket + 1) {
+      options["scale_factor"] = std::stoll(time.substr(bracket + 1, unit - bracket - 1));
+    }
+    options["unit"] = time.substr(unit, time.find(']') - unit);
+  }
+  return {{"name", time.starts_with('M') ? "numpy.datetime64" : "numpy.timedelta64"},
+          {"configuration", options}};
 }
 
 std::vector<ZarrField> parse_zarr2_fields(const json& dtype) {

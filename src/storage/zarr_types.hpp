@@ -21,7 +21,8 @@ struct ZarrElement {
   TextForm text = TextForm::none;
   std::size_t size = 4;  ///< on disk; 0 for vlen-utf8
   bool big_endian = false;
-  bool half = false;  ///< 16-bit floats on disk, read as float32
+  bool half = false;      ///< 16-bit floats on disk, read as float32
+  std::string time = {};  ///< numpy's type of dates and durations, without the byte order
 
   /// Bytes that a swap reverses: an element's, or a character's.
   [[nodiscard]] std::size_t swapped_size() const {
@@ -42,6 +43,9 @@ struct ZarrField {
 [[nodiscard]] ZarrElement parse_zarr2_type(const std::string& text);
 /// A `data_type`: a name, or a name with its configuration.
 [[nodiscard]] ZarrElement parse_zarr3_type(const nlohmann::json& type);
+
+/// The `data_type` of dates and durations, which `time` tells (ZarrElement).
+[[nodiscard]] nlohmann::json zarr3_time_type(const std::string& time);
 
 /// The fields of a structured type, packed one behind the other: v2's `[[name, type], …]`, maybe
 /// with a shape, and v3's `struct`. Empty if the type is none.

@@ -13,6 +13,7 @@ std::string type_text(const ZarrMetadata& metadata) {
   const DType dtype = metadata.element.dtype;
   if (dtype == DType::string) return "|O";
   if (dtype == DType::boolean) return "|b1";
+  if (!metadata.element.time.empty()) return '<' + metadata.element.time;
   const std::size_t size = dtype_size(dtype);
   const std::string name = dtype_name(dtype);
   return fmt::format("{}{}{}", size == 1 ? '|' : '<', name[0], size);

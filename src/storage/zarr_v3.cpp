@@ -188,11 +188,13 @@ json zarr3_document(const ZarrMetadata& metadata) {
   if (metadata.element.text != TextForm::none) fill = "";
   if (metadata.element.dtype == DType::boolean) fill = false;
   if (is_float(metadata.element.dtype)) fill = 0.0;
+  const std::string& time = metadata.element.time;
+  const json type = time.empty() ? json(dtype_name(metadata.element.dtype)) : zarr3_time_type(time);
   const auto& outer = metadata.sharded() ? metadata.shard_shape : metadata.chunk_shape;
   return {{"zarr_format", 3},
           {"node_type", "array"},
           {"shape", metadata.shape},
-          {"data_type", dtype_name(metadata.element.dtype)},
+          {"data_type", type},
           {"chunk_grid", {{"name", "regular"}, {"configuration", {{"chunk_shape", outer}}}}},
           {"chunk_key_encoding",
            {{"name", "default"},

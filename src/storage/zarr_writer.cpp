@@ -10,6 +10,7 @@
 #include "cellmill/core/text.hpp"
 #include "storage/array_box.hpp"
 #include "storage/packed_rows_layout.hpp"
+#include "storage/string_rows.hpp"
 #include "storage/zarr_files.hpp"
 #include "storage/zarr_shards.hpp"
 #include "storage/zarr_text.hpp"
@@ -41,6 +42,12 @@ ZarrWriter::ZarrWriter(std::filesystem::path folder, std::string location, ZarrM
     throw input_error(location_ +
                       ": big-endian, transposed, float16, fixed-length string and table arrays, "
                       "and shards with another index than ours can be read but not written");
+  }
+  const bool in_columns =
+      !metadata_.shape.empty() && !std::equal(metadata_.shape.begin() + 1, metadata_.shape.end(),
+                                              metadata_.chunk_shape.begin() + 1);
+  if (element.text != TextForm::none && in_columns && product(metadata_.shape) > 0) {
+    throw input_error(location_ + ": strings are written in chunks of whole rows only");
   }
 }
 
@@ -168,10 +175,14 @@ void ZarrWriter::write_strings(std::int64_t first_row, const Strings& rows) {
   if (metadata_.element.text == TextForm::none) {
     throw input_error(location_ + ": holds numbers, strings can't be written");
   }
-  check_rows(first_row, rows.size());
-  write_units(first_row, rows.size(), [&](std::span<const std::int64_t> origin) {
-    const std::int64_t first = origin.empty() ? 0 : origin[0] - first_row;
-    const std::int64_t length = origin.empty() ? 1 : metadata_.chunk_shape[0];
+  const std::int64_t count =
+      with_context(location_, [&] { return rows_of_strings(metadata_.shape, rows.size()); });
+  if (count == 0) return;
+  const std::int64_t in_row = rows.size() / count;
+  check_rows(first_row, count);
+  write_units(first_row, count, [&](std::span<const std::int64_t> origin) {
+    const std::int64_t first = origin.empty() ? 0 : (origin[0] - first_row) * in_row;
+    const auto length = static_cast<std::int64_t>(metadata_.chunk_elements());
     const Bytes encoded = encode_vlen_utf8(rows, first, length);
     return encode_bytes(metadata_.codecs, encoded);
   });

@@ -9,7 +9,7 @@
 namespace cellmill {
 
 struct AnnDataOpenOptions {
-  std::string genome;  ///< of a 10x file that has several; empty: its only one
+  std::string genome;  ///< of a 10x file that has several; empty: its only one, or all of a matrix
 };
 
 /// The root of an AnnData for reading, whatever wrote it: an h5ad file or a Zarr store of any

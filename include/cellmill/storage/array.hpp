@@ -27,6 +27,7 @@ struct ArrayInfo {
   /// in their order; empty for every other array. Of such a table only this description is read
   /// and `dtype` means nothing; `Group::field` gives its fields as arrays.
   std::vector<std::string> fields;
+  std::string time;  ///< of dates and durations, which are int64: numpy's type, `M8[ns]`, `m8[s]`
 };
 
 [[nodiscard]] std::int64_t element_count(const ArrayInfo& info);
@@ -145,8 +146,8 @@ class Array {
   /// How to decode rows one by one, where the chunks are made for it; else null.
   [[nodiscard]] virtual const PackedRows* packed_rows() const { return nullptr; }
 
-  /// Strings of rows [range) of a 1-D (or the one of a 0-d) string array: variable length, fixed
-  /// length or bytes.
+  /// Strings of rows [range) of an array of any rank, in C order; of a 0-d array row 0 is its
+  /// string. Variable length, fixed length or bytes.
   [[nodiscard]] virtual Strings read_strings(Range range) const = 0;
 
  protected:

@@ -38,6 +38,9 @@ struct ArraySpec {
   /// least; 0: blosc's own choice.
   std::int64_t block_bytes = 0;
   bool checksums = false;  ///< each chunk ends with its crc32c; Zarr v3 only
+  /// Of dates and durations, as in ArrayInfo; the dtype is int64. HDF5 has no such types: there the
+  /// numbers are plain.
+  std::string time;
 };
 
 /// A column of a table in one array: numbers as native elements, or strings.
@@ -72,7 +75,8 @@ class ArrayWriter {
   /// elements than its place asks for
   virtual void write_packed(std::int64_t first_row, std::span<const RawVector<std::byte>> chunks);
 
-  /// Variable-length strings of a 1-D array; the same rule for rows.
+  /// Variable-length strings, all of a row together in C order; the same rule for rows. Zarr
+  /// writes them in chunks of whole rows only.
   virtual void write_strings(std::int64_t first_row, const Strings& rows) = 0;
 };
 

@@ -264,6 +264,32 @@ class ArrayTests : public testing::Test {
     EXPECT_TRUE(backend->open()->read_strings({0, 0}).empty());
   }
 
+  void strings_in_several_dimensions_come_back() {
+    CELLMILL_NEEDS(Capability::strings);
+    std::vector<std::string> values;
+    for (int i = 0; i < 5 * 2 * 3; ++i) values.push_back(i % 4 == 0 ? "" : "ß" + std::to_string(i));
+    for (const std::vector<std::int64_t>& chunks :
+         {std::vector<std::int64_t>{2, 2, 3}, {5, 2, 3}, {1, 2, 3}}) {
+      const std::unique_ptr<ArrayWriter> writer = create(DType::string, {5, 2, 3}, chunks);
+      writer->write_strings(0, Strings(values));
+      EXPECT_THROW(writer->write_strings(0, Strings(std::vector<std::string>(7))), Error);
+      const std::unique_ptr<Array> array = backend->open();
+      EXPECT_EQ(array->info().shape, (std::vector<std::int64_t>{5, 2, 3}));
+      EXPECT_EQ(array->read_strings({0, 5}).to_vector(), values);
+      for (const Range rows : {Range{1, 4}, Range{4, 5}, Range{2, 2}}) {
+        EXPECT_EQ(array->read_strings(rows).to_vector(),
+                  std::vector<std::string>(values.begin() + rows.begin * 6,
+                                           values.begin() + rows.end * 6));
+      }
+      EXPECT_THROW((void)array->read_strings({0, 6}), Error);
+    }
+    for (const std::vector<std::int64_t>& shape : {std::vector<std::int64_t>{0, 3}, {3, 0}}) {
+      create(DType::string, shape, {})->write_strings(0, Strings());
+      EXPECT_EQ(backend->open()->info().shape, shape);
+      EXPECT_TRUE(backend->open()->read_strings({0, shape[0]}).empty());
+    }
+  }
+
   void numbers_are_not_strings() {
     write<float>({3}, {3}, {1, 2, 3});
     EXPECT_THROW((void)backend->open()->read_strings({0, 3}), Error);
@@ -451,6 +477,9 @@ TYPED_TEST_P(ArraySuite, StringsOfAnyScriptComeBack) { this->strings_of_any_scri
 TYPED_TEST_P(ArraySuite, StringScalarsAndEmptyStringArraysComeBack) {
   this->string_scalars_and_empty_string_arrays_come_back();
 }
+TYPED_TEST_P(ArraySuite, StringsInSeveralDimensionsComeBack) {
+  this->strings_in_several_dimensions_come_back();
+}
 TYPED_TEST_P(ArraySuite, NumbersAreNotStrings) { this->numbers_are_not_strings(); }
 TYPED_TEST_P(ArraySuite, EncodedBytesAreWhatFetchReads) {
   this->encoded_bytes_are_what_fetch_reads();
@@ -480,9 +509,10 @@ REGISTER_TYPED_TEST_SUITE_P(
     RangesMayCrossChunksAndBeginAnywhere, RangesOutsideAreRefused, RowsOfManyColumnsComeBack,
     UnitsMayBeWrittenInAnyOrder, RowsBeyondTheEndAreRefused, ChunksNeverWrittenAreZeros,
     ArraysWithoutRowsAreEmpty, OneElementComesBack, ScalarsComeBack, StringsOfAnyScriptComeBack,
-    StringScalarsAndEmptyStringArraysComeBack, NumbersAreNotStrings, EncodedBytesAreWhatFetchReads,
-    PiecesDecodedByManyThreadsMakeTheWhole, ManyThreadsMayFetchAndDecode, CorruptChunksAreNamed,
-    WhoReadsAllSeesDamageInTheLastChunkToo, DecodeRefusesTheWrongRoom, PartsOfChunksEqualTheWhole,
-    PartsOfMissingChunksAreZeros, PartsOutsideAreRefused, FetchedBuffersMayBeUsedAgain);
+    StringScalarsAndEmptyStringArraysComeBack, StringsInSeveralDimensionsComeBack,
+    NumbersAreNotStrings, EncodedBytesAreWhatFetchReads, PiecesDecodedByManyThreadsMakeTheWhole,
+    ManyThreadsMayFetchAndDecode, CorruptChunksAreNamed, WhoReadsAllSeesDamageInTheLastChunkToo,
+    DecodeRefusesTheWrongRoom, PartsOfChunksEqualTheWhole, PartsOfMissingChunksAreZeros,
+    PartsOutsideAreRefused, FetchedBuffersMayBeUsedAgain);
 
 }  // namespace cellmill

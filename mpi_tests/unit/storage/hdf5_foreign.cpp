@@ -3,6 +3,7 @@
 #include <hdf5.h>
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <filesystem>
 #include <fstream>
@@ -268,6 +269,46 @@ TEST(ForeignHdf5, StringsOfFixedLengthAreRead) {
               testing::ElementsAre("ab", "ü", "wxyz"));
   EXPECT_THAT(root->array("blank")->read_strings({0, 3}).to_vector(),
               testing::ElementsAre("a b", "c", ""));
+}
+
+TEST(ForeignHdf5, StringsOfFixedLengthInChunksAreRead) {
+  const TempFolder folder;
+  const fs::path path = folder.path() / "strings.h5";
+  {
+    const hid_t file = H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
+    const std::array<hsize_t, 2> shape = {5, 3};
+    const std::array<hsize_t, 2> chunk = {2, 2};
+    const hid_t space = H5Screate_simple(2, shape.data(), nullptr);
+    const hid_t creation = H5Pcreate(H5P_DATASET_CREATE);
+    H5Pset_chunk(creation, 2, chunk.data());
+    H5Pset_deflate(creation, 4);
+    const hid_t type = H5Tcopy(H5T_C_S1);
+    H5Tset_size(type, 2);
+    H5Tset_strpad(type, H5T_STR_NULLPAD);
+    H5Pset_fill_value(creation, type, "--");
+    for (const char* name : {"written", "never"}) {
+      const hid_t dataset = H5Dcreate2(file, name, type, space, H5P_DEFAULT, creation, H5P_DEFAULT);
+      if (std::string(name) == "written") {
+        H5Dwrite(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, "a1b1c1a2b2c2a3b3c3a4b4c4a5b5c\0");
+      }
+      H5Dclose(dataset);
+    }
+    H5Tclose(type);
+    H5Pclose(creation);
+    H5Sclose(space);
+    H5Fclose(file);
+  }
+  const auto root = open_hdf5(path);
+  const auto array = root->array("written");
+  EXPECT_THAT(array->read_strings({0, 5}).to_vector(),
+              testing::ElementsAre("a1", "b1", "c1", "a2", "b2", "c2", "a3", "b3", "c3", "a4", "b4",
+                                   "c4", "a5", "b5", "c"));
+  EXPECT_THAT(array->read_strings({3, 5}).to_vector(),
+              testing::ElementsAre("a4", "b4", "c4", "a5", "b5", "c"));
+  EXPECT_THROW((void)array->read_strings({0, 6}), Error);
+  EXPECT_THROW((void)array->fetch(0), Error);
+  EXPECT_THAT(root->array("never")->read_strings({4, 5}).to_vector(),
+              testing::ElementsAre("--", "--", "--"));
 }
 
 TEST(ForeignHdf5, ReferencesAndEmptyAttributesAreRead) {

@@ -163,6 +163,56 @@ TEST_F(ZarrLayout, FixedLengthStrings) {
   EXPECT_THROW((void)open_v2({{"dtype", "<U1"}, {"fill_value", ""}})->read_strings({0, 4}), Error);
 }
 
+TEST_F(ZarrLayout, StringsInSeveralChunksARowAreRead) {
+  // 3 × 3 in chunks of 2 × 2; the one at the bottom right was never written.
+  json strings = {{"dtype", "|S1"}, {"fill_value", ""}, {"shape", {3, 3}}, {"chunks", {2, 2}}};
+  write_values<char>(array_ / "0.0", {'a', 'b', 'd', 'e'});
+  write_values<char>(array_ / "0.1", {'c', 0, 'f', 0});
+  write_values<char>(array_ / "1.0", {'g', 'h', 0, 0});
+  const std::vector<std::string> all = {"a", "b", "c", "d", "e", "f", "g", "h", ""};
+  EXPECT_EQ(open_v2(strings)->read_strings({0, 3}).to_vector(), all);
+  EXPECT_EQ(open_v2(strings)->read_strings({1, 3}).to_vector(),
+            std::vector<std::string>(all.begin() + 3, all.end()));
+  strings["order"] = "F";
+  write_values<char>(array_ / "0.0", {'a', 'd', 'b', 'e'});
+  write_values<char>(array_ / "0.1", {'c', 'f', 0, 0});
+  write_values<char>(array_ / "1.0", {'g', 0, 'h', 0});
+  EXPECT_EQ(open_v2(strings)->read_strings({0, 3}).to_vector(), all);
+}
+
+TEST_F(ZarrLayout, StringsOfAnyLengthInFortransOrderAreRead) {
+  const json strings = {{"dtype", "|O"},    {"filters", {{{"id", "vlen-utf8"}}}},
+                        {"fill_value", ""}, {"shape", {2, 2}},
+                        {"chunks", {2, 2}}, {"order", "F"}};
+  write_values<unsigned char>(array_ / "0.0", {4,   0, 0, 0, 1, 0,   0,   0, 'a', 1, 0, 0,  0,
+                                               'c', 2, 0, 0, 0, 'b', 'b', 1, 0,   0, 0, 'd'});
+  EXPECT_EQ(open_v2(strings)->read_strings({0, 2}).to_vector(),
+            (std::vector<std::string>{"a", "bb", "c", "d"}));
+}
+
+TEST_F(ZarrLayout, DatesAreNumbersThatKeepTheirType) {
+  write_values<std::int64_t>(array_ / "0", {1, 2, 3, INT64_MIN});
+  const auto dates = open_v2({{"dtype", "<M8[25s]"}});
+  EXPECT_EQ(dates->info().dtype, DType::int64);
+  EXPECT_EQ(dates->info().time, "M8[25s]");
+  EXPECT_EQ(open_v2({{"dtype", ">m8[ns]"}})->info().time, "m8[ns]");
+  EXPECT_EQ(open_v2({{"dtype", "<i8"}})->info().time, "");
+  for (const char* bad : {"<M8[", "<M8[]", "<M8[7]", "<M8[ns", "<M8[9999999999s]", "<M8ns"}) {
+    EXPECT_THROW((void)open_v2({{"dtype", bad}}), Error) << bad;
+  }
+  fs::remove_all(store_);
+  const auto time_of = [&](const json& options) {
+    return open_v3({{"data_type", {{"name", "numpy.datetime64"}, {"configuration", options}}}})
+        ->info()
+        .time;
+  };
+  EXPECT_EQ(time_of({{"unit", "us"}, {"scale_factor", 1}}), "M8[us]");
+  EXPECT_EQ(time_of({{"unit", "s"}, {"scale_factor", 25}}), "M8[25s]");
+  EXPECT_EQ(time_of({{"unit", "generic"}}), "M8");
+  EXPECT_THROW((void)time_of({{"unit", "s]"}}), Error);
+  EXPECT_THROW((void)time_of({{"unit", "s"}, {"scale_factor", 0}}), Error);
+}
+
 TEST_F(ZarrLayout, StringsThatEndEarlyAreAnError) {
   const json strings = {{"dtype", "|O"},
                         {"filters", {{{"id", "vlen-utf8"}}}},

@@ -120,7 +120,8 @@ class RowNumbers final : public Array {
               .shape = {rows},
               .chunk_shape = {std::clamp<std::int64_t>(rows, 1, 65'536)},
               .codecs = "none",
-              .fields = {}} {}
+              .fields = {},
+              .time = {}} {}
 
   [[nodiscard]] const ArrayInfo& info() const override { return info_; }
   [[nodiscard]] EncodedChunk fetch(std::int64_t chunk) const override {
