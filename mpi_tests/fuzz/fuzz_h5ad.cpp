@@ -3,6 +3,7 @@
 #include "cellmill/anndata/anndata.hpp"
 #include "cellmill/anndata/info.hpp"
 #include "cellmill/anndata/validate.hpp"
+#include "cellmill/core/log.hpp"
 #include "h5ad_maker.hpp"
 #include "temp_folder.hpp"
 
@@ -83,6 +84,8 @@ void read_plate(const fs::path& path, const fs::path& scratch, Arena& arena, boo
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const TempFolder folder;
   static Arena arena(1);
+  static const bool quiet = (configure_log(LogLevel::off, 0), true);
+  static_cast<void>(quiet);
   const fs::path path = folder.path() / "plate.h5ad";
   FuzzInput input(data, size);
   H5adMaker maker(input);

@@ -207,14 +207,18 @@ class H5adMaker {
       values.resize(std::max<std::size_t>(elements, 1));
       H5Dwrite(dataset.get(), H5T_NATIVE_INT64, H5S_ALL, H5S_ALL, H5P_DEFAULT, values.data());
     }
-    if ((how & 16U) != 0 && !contiguous) raw_chunk(dataset.get(), chunk);
+    if ((how & 16U) != 0 && !contiguous) raw_chunk(dataset.get(), shape, chunk);
     return dataset;
   }
 
-  /// Bytes of the input as a chunk.
-  void raw_chunk(hid_t dataset, const std::vector<hsize_t>& chunk) {
+  /// Bytes of the input as a chunk. (libhdf5 1.10.8 crashes if it lies outside.)
+  void raw_chunk(hid_t dataset, const std::vector<hsize_t>& shape,
+                 const std::vector<hsize_t>& chunk) {
     std::vector<hsize_t> corner;
-    for (const hsize_t axis : chunk) corner.push_back(input_.byte() % 4 * axis);
+    for (std::size_t axis = 0; axis < chunk.size(); ++axis) {
+      corner.push_back(input_.byte() % 4 * chunk[axis]);
+      if (corner[axis] >= shape[axis]) return;
+    }
     const std::uint32_t mask = input_.byte();
     const std::span<const std::byte> bytes = input_.take(input_.number() % 1024);
     if (bytes.empty()) return;

@@ -449,3 +449,33 @@ def test_zip_members_that_lead_out_are_refused(tmp_path, name):
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(name, "evil")
     refused(path, "evil")
+
+
+# What leads back to a group above
+# ----------------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["", ".", "/", "./.", "back"])
+@pytest.mark.parametrize("attribute", ["_index", "column-order"])
+@pytest.mark.parametrize("encoding", ["dataframe", None])
+def test_columns_that_are_the_frame_itself(tmp_path, name, attribute, encoding):  # found by fuzz_h5ad
+    path = write(small_plate(), tmp_path / "plate.h5ad")
+    with h5py.File(path, "r+") as file:
+        frame = file["obs"]
+        frame["back"] = frame
+        frame.attrs[attribute] = name if attribute == "_index" else np.array([name], dtype=h5py.string_dtype())
+        if encoding is None:
+            del frame.attrs["encoding-type"]
+            del frame.attrs["encoding-version"]
+    survives(path)
+
+
+def test_a_group_that_holds_itself(tmp_path):
+    path = write(small_plate(), tmp_path / "plate.h5ad")
+    with h5py.File(path, "r+") as file:
+        file.require_group("uns")["back"] = file["uns"]
+    refused(path, "64 groups deep", by=("convert",))
+    store = write(small_plate(), tmp_path / "plate.zarr")
+    (store / "uns").mkdir(exist_ok=True)
+    (store / "uns" / "back").symlink_to(store / "uns")
+    refused(store, "64 groups deep", by=("convert",))

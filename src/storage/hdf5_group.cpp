@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cellmill/storage/group.hpp"
+#include "storage/element_path.hpp"
 #include "storage/hdf5_array.hpp"
 #include "storage/hdf5_attributes.hpp"
 #include "storage/hdf5_fields.hpp"
@@ -146,7 +147,9 @@ class FileGroup final : public Group {
   /// A name in this group as a path from the root, without a slash in front.
   [[nodiscard]] std::string path_of(const std::string& name) const {
     if (name.empty() || name == "/") return path_;
-    return path_.empty() ? name : path_ + '/' + name;
+    std::string path = path_.empty() ? name : path_ + '/' + name;
+    check_depth(file_->location_of(""), path);
+    return path;
   }
 
   [[nodiscard]] bool exists(const std::string& path) const {

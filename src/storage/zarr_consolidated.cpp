@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cellmill/core/error.hpp"
+#include "storage/element_path.hpp"
 #include "storage/json_file.hpp"
 #include "storage/zarr_group.hpp"
 

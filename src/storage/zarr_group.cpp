@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <sstream>
-
 #include "cellmill/core/error.hpp"
+#include "storage/element_path.hpp"
 #include "storage/json_file.hpp"
 #include "storage/structured_array.hpp"
 #include "storage/zarr_array.hpp"
@@ -34,15 +33,6 @@ auto reading(const std::string& location, const char* document, Body&& body) {
 }
 
 }  // namespace
-
-void check_element_name(const std::string& location, const std::string& name) {
-  std::istringstream parts(name);
-  for (std::string part; std::getline(parts, part, '/');) {
-    if (part.empty() || part == "." || part == ".." || part.find('\0') != part.npos) {
-      throw input_error(fmt::format("{}: '{}' is not a name of an element", location, name));
-    }
-  }
-}
 
 NodeKind zarr_node_kind(const ByteStore& store, const std::string& path, StoreFormat format) {
   if (format == StoreFormat::zarr2) {
@@ -94,7 +84,9 @@ ZarrGroup::ZarrGroup(std::shared_ptr<const ZarrStore> store, std::string path)
 
 std::string ZarrGroup::path_of(const std::string& name) const {
   check_element_name(location_, name);
-  return join_key(path_, name);
+  std::string path = join_key(path_, name);
+  check_depth(store_->name, path);
+  return path;
 }
 
 std::string ZarrGroup::location_of(const std::string& name) const {

@@ -13,10 +13,6 @@
 
 namespace cellmill {
 
-/// `name` is a path of plain names: nothing that would lead out of the store.
-/// \throws Error(input) if it is not, with the location in front
-void check_element_name(const std::string& location, const std::string& name);
-
 enum class Access { read_only, read_write };
 
 /// A Zarr store and how it was opened; shared by the groups in it.

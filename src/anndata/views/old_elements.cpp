@@ -1,4 +1,6 @@
 #include <optional>
+#include <string>
+#include <string_view>
 #include <utility>
 
 #include "anndata/views/old_anndata.hpp"
@@ -114,7 +116,18 @@ bool is_true(const json& value) {
   return value.is_boolean() ? value.get<bool>() : value.is_number() && value.get<double>() != 0;
 }
 
+/// Whether a name means the group itself, to libhdf5: nothing, or dots and slashes alone.
+bool is_itself(std::string_view name) {
+  for (std::size_t at = 0; at < name.size(); ++at) {
+    const bool dot = name[at] == '.' && (at == 0 || name[at - 1] == '/') &&
+                     (at + 1 == name.size() || name[at + 1] == '/');
+    if (name[at] != '/' && !dot) return false;
+  }
+  return true;
+}
+
 Node modern_column(const Element& frame, const std::string& name) {
+  if (is_itself(name)) return nullptr;
   const Element column = frame.child(name);
   const NodeKind kind = column.kind();
   if (kind == NodeKind::none) return nullptr;
@@ -129,7 +142,10 @@ Node modern_column(const Element& frame, const std::string& name) {
 }
 
 std::string find_index_name(const Element& frame, const json& attributes) {
-  if (is_text(attributes, "_index")) return attributes["_index"];
+  if (is_text(attributes, "_index") &&
+      !is_itself(attributes["_index"].get_ref<const std::string&>())) {
+    return attributes["_index"];
+  }
   for (const char* name : {"_index", "index"}) {
     if (frame.has(name)) return name;
   }
