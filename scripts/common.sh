@@ -24,10 +24,11 @@ jobs() {
   echo $((memory < 1 ? 1 : memory < cores ? memory : cores))
 }
 
-# The newest Python here, from 3.11 on, that can make virtual environments.
+# newest_python [MINOR…]: of these versions, otherwise from 3.11 on, the newest here that can make virtual environments.
 newest_python() {
-  local candidate
-  for minor in 14 13 12 11; do
+  local candidate minor
+  [[ $# -gt 0 ]] || set -- 14 13 12 11
+  for minor in "$@"; do
     for candidate in "python3.$minor" "$HOME/.pyenv/versions/3.$minor".*/bin/python3; do
       if "$candidate" -c "import ensurepip, sys; sys.exit(sys.version_info[:2] != (3, $minor))" 2>/dev/null; then
         command -v "$candidate"
@@ -35,7 +36,7 @@ newest_python() {
       fi
     done
   done
-  fail "no Python of 3.11 or later with venv; install python3-venv"
+  fail "no Python 3.${*: -1} or later with venv; install python3-venv"
 }
 
 # With ccache, a build in another checkout is as quick as one in this.

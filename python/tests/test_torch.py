@@ -212,3 +212,33 @@ def test_ranks_are_those_of_torch_distributed(plates: list[str], tmp_path: Path)
 def test_import_does_not_bring_torch() -> None:
     code = "import sys, cellmill; sys.exit('torch' in sys.modules or 'zarr' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+STATEFUL = """
+import sys
+from torchdata.stateful_dataloader import StatefulDataLoader
+import cellmill as cm
+
+def batches_of(workers):
+    loader = cm.Loader(sys.argv[1:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
+    return StatefulDataLoader(loader, batch_size=None, num_workers=workers)
+
+for workers in (2, 0):
+    whole = [batch["rows"].tolist() for batch in batches_of(workers)]
+    stopped = batches_of(workers)
+    batches = iter(stopped)
+    assert [next(batches)["rows"].tolist() for _ in range(7)] == whole[:7]
+    state = stopped.state_dict()
+    del batches
+    resumed = batches_of(workers)
+    resumed.load_state_dict(state)
+    assert [batch["rows"].tolist() for batch in resumed] == whole[7:]
+"""
+
+
+def test_torchdatas_loader_saves_and_resumes(plates: list[str]) -> None:
+    peer("torchdata")
+    done = subprocess.run(
+        [sys.executable, "-c", STATEFUL, *plates], capture_output=True, text=True, timeout=240, check=False
+    )
+    assert done.returncode == 0, done.stderr
