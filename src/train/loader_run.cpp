@@ -112,6 +112,17 @@ Range LoaderRun::part_of(const WindowWork& work, std::int64_t item) const {
                    item % parts_a_visit_);
 }
 
+void LoaderRun::reserve_batches(std::int64_t bytes) {
+  // One more is in use by whoever takes them, and one on its way back.
+  constexpr std::int64_t beside = 2;
+  if (bytes > 0) {
+    const std::int64_t fit = parts_.budget.limit() / 4 / bytes - beside;
+    const std::lock_guard lock(mutex_);
+    most_ahead_ = std::clamp<std::int64_t>(fit, 1, most_ahead_);
+  }
+  ahead_ = parts_.budget.reserve((most_ahead_ + beside) * bytes, "batches made ahead");
+}
+
 void LoaderRun::begin_visit(std::int64_t number) {
   const Visit visit = visit_at(number);
   Window window;
@@ -123,8 +134,12 @@ void LoaderRun::begin_visit(std::int64_t number) {
   }
   auto work = parts_.windows.plan(std::move(window), visit.plan->wanted);
   const std::int64_t cost = parts_.windows.cost(*work);
-  if (number == 0) parts_.windows.keep_chunks(parts_.budget, 2 * most_visits_ * cost);
-  if (cost > parts_.budget.limit()) {
+  if (number == 0) {
+    reserve_batches(parts_.windows.composed_bytes(*work));
+    parts_.windows.keep_chunks(parts_.budget, 2 * most_visits_ * cost);
+    window_room_ = parts_.budget.limit() - parts_.budget.reserved();
+  }
+  if (cost > window_room_) {
     (void)parts_.budget.reserve(cost, "a window of rows");  // says so
   }
   {
@@ -156,7 +171,7 @@ void LoaderRun::read() {
     // A window's memory is waited for as a whole, before its first part: parts have none of their
     // own to wait for.
     pass.cost = [&](std::int64_t item) -> std::int64_t {
-      if (item % parts_a_visit_ == 0) begin_visit(item / parts_a_visit_);
+      if (item % parts_a_visit_ == 0) failing([&] { begin_visit(item / parts_a_visit_); });
       return 0;
     };
     pass.fetch = [&](std::int64_t item) {

@@ -64,6 +64,8 @@ class LoaderRun {
   [[nodiscard]] Visit visit_at(std::int64_t number) const;
   [[nodiscard]] std::int64_t first_visit_of(std::int64_t epoch) const;
   void read();
+  /// Memory for batches that are made ahead, and how many they may be.
+  void reserve_batches(std::int64_t bytes);
   void begin_visit(std::int64_t number);
   [[nodiscard]] std::shared_ptr<WindowWork> work_of(std::int64_t number);
   [[nodiscard]] Range part_of(const WindowWork& work, std::int64_t item) const;
@@ -81,8 +83,10 @@ class LoaderRun {
   EpochPlan first_plan_;
   EpochPlan full_plan_;
   std::int64_t parts_a_visit_ = 1;
-  std::int64_t most_visits_ = 2;  ///< on their way at once
-  std::int64_t most_ahead_ = 2;   ///< batches composed and not taken
+  std::int64_t window_room_ = 0;     ///< memory that windows may have, all of them together
+  std::int64_t most_visits_ = 2;     ///< on their way at once
+  std::int64_t most_ahead_ = 2;      ///< batches composed and not taken
+  MemoryBudget::Reservation ahead_;  ///< for these
 
   std::mutex mutex_;
   std::condition_variable changed_;

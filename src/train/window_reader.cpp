@@ -155,10 +155,11 @@ std::int64_t WindowReader::cost(const WindowWork& work) const {
     constexpr double slack = 1.1;
     bytes += static_cast<std::int64_t>(slack * static_cast<double>(nnz) *
                                        matrices_[m]->encoded_bytes_per_nonzero());
+    if (stays_packed(m)) continue;
     if (options_.layout == BatchLayout::dense) {
       bytes +=
           static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * matrices_[m]->n_cols();
-    } else if (!stays_packed(m)) {
+    } else {
       // Once in the batches; where genes are chosen, what is left waits beside them first.
       bytes += nnz * bytes_a_value;
     }
@@ -167,6 +168,26 @@ std::int64_t WindowReader::cost(const WindowWork& work) const {
     bytes += 2 * static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * columns;
   }
   return bytes;
+}
+
+std::int64_t WindowReader::composed_bytes(const WindowWork& work) const {
+  std::int64_t bytes = 0;
+  for (std::size_t m = 0; m < matrices_.size(); ++m) {
+    if (goes_direct(m)) continue;
+    if (options_.layout == BatchLayout::dense) {
+      bytes +=
+          static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * matrices_[m]->n_cols();
+      continue;
+    }
+    for (const WindowWork::Target& target : work.targets) {
+      bytes += nnz_of(m, target.row) * bytes_a_value;
+    }
+  }
+  // Batches of one window differ a little.
+  constexpr double slack = 1.1;
+  return static_cast<std::int64_t>(
+      slack * static_cast<double>(bytes) /
+      static_cast<double>(std::max<std::size_t>(work.wanted.size(), 1)));
 }
 
 void WindowReader::make_offsets(const WindowWork& work, std::size_t wanted, std::size_t m,

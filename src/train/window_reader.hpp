@@ -42,8 +42,10 @@ class WindowReader {
   /// What to read for the wanted batches of a window.
   [[nodiscard]] std::shared_ptr<WindowWork> plan(Window window,
                                                  std::vector<WantedBatch> wanted) const;
-  /// Most bytes that it takes until its batches are handed out.
+  /// Most bytes that it takes until its batches are handed out, but for composed_bytes().
   [[nodiscard]] std::int64_t cost(const WindowWork& work) const;
+  /// Of a batch of it what is made only when the batch is composed.
+  [[nodiscard]] std::int64_t composed_bytes(const WindowWork& work) const;
   /// Makes room in batches whose rows are decoded straight into them; before fetch and decode.
   void begin(WindowWork& work) const;
   /// Reads [reads) of the window.
