@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import _core
 from .batch import Batch, CsrMatrix
-from .commands import convert, info, run, shard, simulate, validate
+from .commands import concat, convert, info, run, shard, simulate, validate
 from .dataset import Dataset, ObsColumn, ObsTable, open
 from .errors import (
     CommError,
@@ -46,6 +46,7 @@ __all__ = [
     "Sequential",
     "Shuffle",
     "StoppedError",
+    "concat",
     "convert",
     "info",
     "open",

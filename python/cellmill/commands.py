@@ -106,6 +106,21 @@ def shard(inputs: Paths, output: PathLike, *, progress: bool = True, **options: 
     return run_command("shard", _listed(inputs), output=output, progress=progress, **options)
 
 
+def concat(plates: Paths, output: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
+    """The cells of all plates one after the other, on disk, joined as ``anndata.concat`` joins them.
+
+    To read several plates as one, without a copy of them, `cellmill.open` is enough.
+
+    Parameters
+    ----------
+    **options
+        Those of ``cellmill concat``: ``join``, ``label``, ``keys`` (a list), ``index_unique``,
+        ``gene_key``, ``zarr_format``, ``scratch``, ``overwrite``, ``threads``, ``memory``.
+    """
+    refuse_in_launch("concat")
+    return run_command("concat", _listed(plates), output=output, progress=progress, **options)
+
+
 def convert(path: PathLike, output: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
     """A whole AnnData written anew, as h5ad or Zarr; every slot comes back equal.
 

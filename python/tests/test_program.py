@@ -98,6 +98,15 @@ def test_convert_and_shard_hold_the_same_cells(plates: list[str], tmp_path: Path
     assert (store[:]["X"].to_dense() == data[kept]["X"].to_dense()).all()
 
 
+def test_concat_joins_on_disk_what_open_joins_in_place(plates: list[str], tmp_path: Path) -> None:
+    result = cm.concat(plates, tmp_path / "all.zarr", keys=["a", "b"], label="batch", index_unique="")
+    joined, both = cm.open(tmp_path / "all.zarr"), cm.open(plates)
+    assert result["cells"] == len(joined) == len(both)
+    assert joined.var_names == both.var_names
+    assert (joined[:]["X"].to_dense() == both[:]["X"].to_dense()).all()
+    assert joined.obs("batch")["batch"].levels == ["a", "b"]
+
+
 def test_errors_are_the_exceptions_of_their_kind(plates: list[str], tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"nothing\.h5ad"):
         cm.run(tmp_path / "nothing.h5ad", tmp_path / "out.zarr")
