@@ -12,8 +12,8 @@ namespace cellmill {
 /// The folder that an interrupted run is gone on from, on a file system that all ranks share.
 ///
 ///     run.json           which run: an id, and the fingerprint of its inputs and options
-///     counts.json        of a pass that was begun: whose files count, and how many ranks wrote
-///     them counts.2.0         what rank 0 did, as of its last checkpoint; 2: of the second attempt
+///     counts.json        of a pass that was begun: which attempt's files count, of how many ranks
+///     counts.2.0         what rank 0 did, as of its last checkpoint; 2: of the second attempt
 ///     counts.2.0.cells   values of its cells, at their places; only what counts.2.0 names is valid
 ///
 /// A resume reads the files of an attempt, whatever the number of ranks, shares what is in them out
