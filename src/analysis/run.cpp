@@ -144,6 +144,11 @@ RunSummary run_attempt(const RunOptions& options, Communicator& comm, Arena& are
   if (options.resume == Resume::yes &&
       ask_rank_0(comm, [&] { return is_finished(options.output, fingerprint); })) {
     for (const Plate& plate : inputs.plates) summary.resumed_cells += plate.data->n_obs();
+    if (!options.checkpoint.empty()) {
+      // It may have ended between the output's last step and this one.
+      const Checkpoint done(options, fingerprint, comm);
+      if (comm.rank() == 0) done.remove();
+    }
     return summary;
   }
   std::optional<Checkpoint> checkpoint;
