@@ -8,6 +8,7 @@
 #include <exception>
 #include <functional>
 #include <thread>
+#include <vector>
 
 #include "cellmill/comm/pulse.hpp"
 #include "cellmill/core/error.hpp"
@@ -61,6 +62,34 @@ TEST(MpiFault, DISABLED_LastRankIsKilledInAStep) { step_with_signal(last_rank(),
 TEST(MpiFault, DISABLED_FirstRankIsKilledInAStep) { step_with_signal(0, SIGKILL); }
 
 TEST(MpiFault, DISABLED_LastRankFreezesInAStep) { step_with_signal(last_rank(), SIGSTOP); }
+
+TEST(MpiFault, DISABLED_LastRankIsKilledBeforeACollective) {
+  if (rank_world().rank() == last_rank()) raise(SIGKILL);
+  std::int64_t one = 1;
+  rank_world().all_reduce_sum({&one, 1});
+}
+
+/// Somewhere in it: most of the time goes into MPI's own operations.
+void kill_in_collectives(int rank) {
+  std::jthread killer;
+  if (rank_world().rank() == rank) {
+    killer = std::jthread([] {
+      std::this_thread::sleep_for(milliseconds(500));
+      raise(SIGKILL);
+    });
+  }
+  std::vector<std::int64_t> values(4'000'000, 1);
+  for (;;) rank_world().all_reduce_sum(values);
+}
+
+TEST(MpiFault, DISABLED_LastRankIsKilledInACollective) { kill_in_collectives(last_rank()); }
+
+TEST(MpiFault, DISABLED_FirstRankIsKilledInACollective) { kill_in_collectives(0); }
+
+TEST(MpiFault, DISABLED_LastRankIsKilledBeforeAMessage) {
+  if (rank_world().rank() == last_rank()) raise(SIGKILL);
+  (void)rank_world().receive(last_rank());
+}
 
 TEST(MpiFault, DISABLED_LastRankEndsBeforeACollective) {
   end_last_rank_while_others([] {

@@ -28,6 +28,10 @@ run LastRankIsKilledInAStep 15 3 1 "rank 2 has said nothing for" --enable-recove
 run FirstRankIsKilledInAStep 15 3 1 "rank 0 has said nothing for" --enable-recovery
 run LastRankFreezesInAStep 15 3 1 "rank 2 has said nothing for"
 run LastRankIsKilledInAStep 15 3 1 "exited on signal 9"
+run LastRankIsKilledBeforeACollective 15 3 1 "rank 2 has said nothing for" --enable-recovery
+run LastRankIsKilledInACollective 20 3 1 "rank 2 has said nothing for" --enable-recovery
+run FirstRankIsKilledInACollective 20 3 1 "rank 0 has said nothing for" --enable-recovery
+run LastRankIsKilledBeforeAMessage 15 3 1 "rank 2 has said nothing for" --enable-recovery
 
 run LastRankEndsBeforeACollective 15 4 3 "told: rank 3 ended while rank"
 run LastRankEndsBeforeAMessage 15 3 2 "told: rank 2 ended while rank"

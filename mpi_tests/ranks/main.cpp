@@ -1,9 +1,11 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>
 #include <exception>
 #include <memory>
+#include <string>
 
 #include "cellmill/comm/mpi.hpp"
 #include "rank_world.hpp"
@@ -53,7 +55,13 @@ int main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   try {
     // Small parts: every collective of some length is split, as it would be only above 512 MB.
-    cellmill::world = cellmill::make_mpi_communicator({.part = 4096});
+    cellmill::MpiOptions options;
+    options.part = 4096;
+    // Where a rank is killed (comm_faults.sh), so that it is noticed soon.
+    if (::testing::GTEST_FLAG(filter).find("IsKilled") != std::string::npos) {
+      options.silence = std::chrono::seconds(3);
+    }
+    cellmill::world = cellmill::make_mpi_communicator(options);
     auto& listeners = ::testing::UnitTest::GetInstance()->listeners();
     if (cellmill::world->rank() != 0) delete listeners.Release(listeners.default_result_printer());
     listeners.Append(new cellmill::RankListener);

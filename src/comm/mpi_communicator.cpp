@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -17,8 +18,10 @@
 #include "cellmill/comm/mpi.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
+#include "cellmill/core/text.hpp"
 #include "comm/backoff.hpp"
 #include "comm/parts.hpp"
+#include "comm/vigil.hpp"
 
 namespace cellmill {
 namespace {
@@ -30,6 +33,7 @@ constexpr int kReadyTag = 2;   ///< the receiver is there
 constexpr int kBytesTag = 3;
 constexpr int kPostTag = 4;
 constexpr int kFarewellTag = 5;
+constexpr int kHereTag = 6;  ///< from a rank that waits: it is alive
 
 /// Messages up to this leave at once, whatever the transport. Longer ones wait, sleeping, until the
 /// receiver is ready: MPI itself would spin.
@@ -46,8 +50,9 @@ struct Farewell {
 };
 
 /// Three copies of MPI_COMM_WORLD keep what may overlap apart: collectives with messages, posted
-/// messages, the end. A collective first waits for all ranks in a barrier that sleeps, in which a
-/// rank's farewell is heard, then makes MPI's own call, which is fast once all are there.
+/// messages, the end. A collective first waits for all ranks in a barrier, in which a rank's
+/// farewell is heard, then for MPI's own operation. Both waits sleep and keep the vigil
+/// (comm/vigil.hpp): MPI itself would spin, and for ever if a rank was killed.
 class MpiCommunicator final : public Communicator {
  public:
   explicit MpiCommunicator(const MpiOptions& options)
@@ -73,6 +78,7 @@ class MpiCommunicator final : public Communicator {
     sent_.resize(ranks);
     received_.resize(ranks);
     farewells_.resize(ranks);
+    vigil_.emplace(rank_, size_, options.silence);
   }
 
   ~MpiCommunicator() override {
@@ -90,25 +96,31 @@ class MpiCommunicator final : public Communicator {
   void all_reduce_sum(std::span<std::int64_t> values) override {
     meet("all_reduce_sum");
     for_each_part(values.size(), part_, [&](std::size_t begin, std::size_t count) {
-      check(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, static_cast<int>(count), MPI_INT64_T,
-                          MPI_SUM, data_),
-            "MPI_Allreduce");
+      MPI_Request request = MPI_REQUEST_NULL;
+      check(MPI_Iallreduce(MPI_IN_PLACE, values.data() + begin, static_cast<int>(count),
+                           MPI_INT64_T, MPI_SUM, data_, &request),
+            "MPI_Iallreduce");
+      complete(request);
     });
   }
 
   void all_reduce_max(std::span<double> values) override {
     meet("all_reduce_max");
     for_each_part(values.size(), part_, [&](std::size_t begin, std::size_t count) {
-      check(MPI_Allreduce(MPI_IN_PLACE, values.data() + begin, static_cast<int>(count), MPI_DOUBLE,
-                          MPI_MAX, data_),
-            "MPI_Allreduce");
+      MPI_Request request = MPI_REQUEST_NULL;
+      check(MPI_Iallreduce(MPI_IN_PLACE, values.data() + begin, static_cast<int>(count), MPI_DOUBLE,
+                           MPI_MAX, data_, &request),
+            "MPI_Iallreduce");
+      complete(request);
     });
   }
 
   [[nodiscard]] std::int64_t exscan_sum(std::int64_t value) override {
     meet("exscan_sum");
     std::int64_t sum = 0;
-    check(MPI_Exscan(&value, &sum, 1, MPI_INT64_T, MPI_SUM, data_), "MPI_Exscan");
+    MPI_Request request = MPI_REQUEST_NULL;
+    check(MPI_Iexscan(&value, &sum, 1, MPI_INT64_T, MPI_SUM, data_, &request), "MPI_Iexscan");
+    complete(request);
     return rank_ == 0 ? 0 : sum;  // MPI leaves rank 0's undefined
   }
 
@@ -116,8 +128,11 @@ class MpiCommunicator final : public Communicator {
     require_rank("broadcast", root);
     meet("broadcast");
     for_each_part(bytes.size(), part_, [&](std::size_t begin, std::size_t count) {
-      check(MPI_Bcast(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, root, data_),
-            "MPI_Bcast");
+      MPI_Request request = MPI_REQUEST_NULL;
+      check(MPI_Ibcast(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, root, data_,
+                       &request),
+            "MPI_Ibcast");
+      complete(request);
     });
   }
 
@@ -151,8 +166,11 @@ class MpiCommunicator final : public Communicator {
       wait("send", ready, to, [&](const Farewell& its) { return its.received < number; });
     }
     for_each_part(bytes.size(), part_, [&](std::size_t begin, std::size_t count) {
-      check(MPI_Send(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, to, kBytesTag, data_),
-            "MPI_Send");
+      MPI_Request request = MPI_REQUEST_NULL;
+      check(MPI_Isend(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, to, kBytesTag, data_,
+                      &request),
+            "MPI_Isend");
+      complete(request);
     });
   }
 
@@ -175,9 +193,11 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Send(nullptr, 0, MPI_BYTE, from, kReadyTag, data_), "MPI_Send");
     }
     for_each_part(bytes.size(), part_, [&](std::size_t begin, std::size_t count) {
-      check(MPI_Recv(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, from, kBytesTag,
-                     data_, MPI_STATUS_IGNORE),
-            "MPI_Recv");
+      MPI_Request part = MPI_REQUEST_NULL;
+      check(MPI_Irecv(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, from, kBytesTag,
+                      data_, &part),
+            "MPI_Irecv");
+      complete(part);
     });
     received_[index(from)] = number;
     return bytes;
@@ -258,8 +278,9 @@ class MpiCommunicator final : public Communicator {
   template <class Hopeless>
   void wait(const char* operation, MPI_Request& request, int needed, Hopeless&& hopeless) {
     const Backoff backoff;
+    vigil_->begin(Vigil::Clock::now());
     while (!test(request)) {
-      collect_posts();
+      keep_vigil();
       const auto& farewell = farewells_[index(needed)];
       if (farewell && hopeless(*farewell)) {
         MPI_Cancel(&request);  // its buffer is about to die
@@ -283,13 +304,43 @@ class MpiCommunicator final : public Communicator {
     MPI_Request request = MPI_REQUEST_NULL;
     check(MPI_Ibarrier(data_, &request), "MPI_Ibarrier");
     const Backoff backoff;
+    vigil_->begin(Vigil::Clock::now());
     while (!test(request)) {
-      collect_posts();
+      keep_vigil();
       for (int other = 0; other < size_; ++other) {
         const auto& farewell = farewells_[index(other)];
         if (farewell && farewell->collectives < number) throw lost(operation, other);
       }
       backoff.pause();
+    }
+  }
+
+  /// Waits for an operation that all it needs have begun.
+  void complete(MPI_Request& request) {
+    const Backoff backoff;
+    vigil_->begin(Vigil::Clock::now());
+    while (!test(request)) {
+      keep_vigil();
+      backoff.pause();
+    }
+  }
+
+  /// Takes in what was posted, and sees to it that a rank that died is noticed.
+  void keep_vigil() {
+    collect_posts();
+    const Vigil::Turn turn = vigil_->turn(Vigil::Clock::now());
+    if (turn.speak) {
+      for (int other = rank_ == 0 ? 1 : 0; other < (rank_ == 0 ? size_ : 1); ++other) {
+        if (!farewells_[index(other)]) post_as(kHereTag, {}, other);
+      }
+    }
+    if (turn.silent && !farewells_[index(*turn.silent)]) {
+      const double seconds = std::chrono::duration<double>(turn.quiet).count();
+      abort(
+          fmt::format("rank {} has said nothing for {} while others wait for it: it died or hangs, "
+                      "so the job ends",
+                      *turn.silent, human_seconds(seconds)),
+          exit_status(Error::Kind::comm));
     }
   }
 
@@ -319,9 +370,10 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Get_count(&status, MPI_BYTE, &count), "MPI_Get_count");
       Bytes bytes(static_cast<std::size_t>(count));
       check(MPI_Mrecv(bytes.data(), count, MPI_BYTE, &message, MPI_STATUS_IGNORE), "MPI_Mrecv");
+      vigil_->heard(status.MPI_SOURCE);
       if (status.MPI_TAG == kPostTag) {
         inbox_.push_back({status.MPI_SOURCE, std::move(bytes)});
-      } else {
+      } else if (status.MPI_TAG == kFarewellTag) {
         Farewell farewell;
         std::memcpy(&farewell, bytes.data(), std::min(bytes.size(), sizeof farewell));
         farewells_[index(status.MPI_SOURCE)] = farewell;
@@ -345,8 +397,9 @@ class MpiCommunicator final : public Communicator {
     MPI_Request request = MPI_REQUEST_NULL;
     check(MPI_Ibarrier(end_, &request), "MPI_Ibarrier");
     const Backoff backoff;
+    vigil_->begin(Vigil::Clock::now());
     for (bool told = false; !test(request); backoff.pause()) {
-      collect_posts();
+      keep_vigil();
       if (!told && backoff.waited() > kTellAfter) {
         say_farewell();
         told = true;
@@ -371,6 +424,7 @@ class MpiCommunicator final : public Communicator {
   std::vector<std::int64_t> sent_;
   std::vector<std::int64_t> received_;
   std::vector<std::optional<Farewell>> farewells_;
+  std::optional<Vigil> vigil_;
   std::deque<Posted> inbox_;
   std::deque<Bytes> to_self_;
   std::list<Outgoing> outgoing_;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <memory>
 
@@ -11,6 +12,9 @@ struct MpiOptions {
   /// Elements (bytes, for messages of bytes) in one MPI call: its counts are int, and OpenMPI 4.1
   /// cuts longer ones short without an error. The same on every rank.
   std::size_t part = std::size_t{1} << 26;
+  /// A rank that others wait for and that says nothing for so long counts as dead: the job is
+  /// aborted. It speaks whenever it waits, and in the pulse; between them there is no long work.
+  std::chrono::milliseconds silence{20'000};
 };
 
 /// MPI_Init (FUNNELED) and a communicator over all ranks. Without MPI in the build: one rank. Call
