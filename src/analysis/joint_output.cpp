@@ -94,7 +94,7 @@ void JointOutput::finish(const std::function<void(Group& root)>& last) {
     placed_->close();
     placed_.reset();
   }
-  with_pulse(comm_, [&](PulseControl&) {
+  const auto finish_output = [&](PulseControl&) {
     if (comm_.rank() != 0) {
       root_.reset();
       return;
@@ -105,7 +105,10 @@ void JointOutput::finish(const std::function<void(Group& root)>& last) {
     root_.reset();
     if (!hdf5()) consolidate_zarr(partial_);
     atomic_->commit();
-  });
+  };
+  PulseOptions options;
+  options.stop_requests = StopRequests::come_too_late;  // a whole output must not look stopped
+  with_pulse(comm_, finish_output, options);
 }
 
 }  // namespace cellmill

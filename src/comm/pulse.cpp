@@ -88,7 +88,8 @@ class Side {
         urgent = true;
       }
     }
-    if (own_.stop_asked == 0 && stop_requested()) {
+    if (options_.stop_requests == StopRequests::end_it && own_.stop_asked == 0 &&
+        stop_requested()) {
       own_.stop_asked = 1;
       work_.stop();
       urgent = true;

@@ -32,13 +32,18 @@ class PulseControl {
   virtual void on_main(const std::function<void()>& call) = 0;
 };
 
+/// What a stop that is asked for means to a step: its end, or nothing, because the step is the last
+/// and what it does is better finished.
+enum class StopRequests { end_it, come_too_late };
+
 struct PulseOptions {
   std::chrono::milliseconds interval{250};  ///< between messages to and from rank 0
   std::chrono::milliseconds silence{
       20'000};  ///< after which a rank counts as dead: the job is aborted
   /// The same for a rank inside an on_main call: a file system may stall much longer.
   std::chrono::milliseconds call_silence{600'000};
-  std::int64_t share = 0;  ///< this rank's cells, to find the slowest
+  StopRequests stop_requests = StopRequests::end_it;  ///< the same on every rank
+  std::int64_t share = 0;                             ///< this rank's cells, to find the slowest
   /// On rank 0, each interval and once more when all is done.
   std::function<void(const PulseProgress&)> on_progress;
 };

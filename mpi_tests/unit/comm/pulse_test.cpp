@@ -349,6 +349,21 @@ TEST_F(StopRequest, CountsEvenWhenTheWorkDidNotLook) {
   EXPECT_THAT(outcome.kinds, Each(Error::Kind::stopped));
 }
 
+TEST_F(StopRequest, ComesTooLateForAStepThatSaysSo) {
+  run_as_threads(2, [](Communicator& comm) {
+    PulseOptions options = quick();
+    options.stop_requests = StopRequests::come_too_late;
+    with_pulse(
+        comm,
+        [](PulseControl& pulse) {
+          request_stop();
+          pulse.on_main([] {});  // by then this rank has looked
+          EXPECT_FALSE(pulse.stopping());
+        },
+        options);
+  });
+}
+
 TEST(Pulse, WorkMayStopByItself) {
   const Outcome outcome = outcome_of(2, [](PulseControl& pulse, int rank) {
     if (rank == 1) throw stopped_error("budget cancelled");
