@@ -212,7 +212,10 @@ int run_program(int argc, const char* const* argv) {
     add_config_option(app);
     // Several tasks first join, so that a mistyped option is reported once, too.
     const bool ranks = command.launch() == Command::Launch::ranks;
-    if (ranks && launched_tasks().value_or(1) > 1) world.join();
+    if (ranks && launched_tasks().value_or(1) > 1) {
+      require_a_way_to_join();
+      world.join();
+    }
     if (!parse(app, argc, argv)) return;
     if (!ranks) world.comm = make_self_communicator();
     if (world.comm == nullptr) world.join();

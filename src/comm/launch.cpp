@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cstdlib>
 #include <string_view>
@@ -22,6 +23,15 @@ std::optional<int> positive_number(const char* variable) {
   return number;
 }
 
+Error not_joined(int tasks) {
+  return usage_error(fmt::format(
+      "the launcher started {0} tasks, but each of them sees only itself: {0} processes "
+      "would overwrite one output. Launch with the mpirun of the MPI that cellmill was "
+      "built with, or with `srun --mpi=pmix` (`srun --mpi=list` shows what there is); a "
+      "build without MPI runs as one task",
+      tasks));
+}
+
 }  // namespace
 
 std::optional<int> launched_tasks() {
@@ -38,12 +48,14 @@ std::optional<int> launched_tasks() {
 void require_one_world(int communicator_size) {
   const int tasks = launched_tasks().value_or(1);
   if (communicator_size > 1 || tasks == 1) return;
-  throw usage_error(fmt::format(
-      "the launcher started {0} tasks, but each of them sees only itself: {0} processes "
-      "would overwrite one output. Launch with the mpirun of the MPI that cellmill was "
-      "built with, or with `srun --mpi=pmix` (`srun --mpi=list` shows what there is); a "
-      "build without MPI runs as one task",
-      tasks));
+  throw not_joined(tasks);
+}
+
+void require_a_way_to_join() {
+  const int tasks = positive_number("SLURM_STEP_NUM_TASKS").value_or(1);
+  const auto is_set = [](const char* variable) { return std::getenv(variable) != nullptr; };
+  constexpr std::array ways = {"PMIX_RANK", "PMI_RANK", "PMI_FD", "OMPI_COMM_WORLD_RANK"};
+  if (tasks > 1 && std::none_of(ways.begin(), ways.end(), is_set)) throw not_joined(tasks);
 }
 
 }  // namespace cellmill

@@ -13,4 +13,8 @@ namespace cellmill {
 /// processes would overwrite one output. \throws Error(usage) that says how to launch
 void require_one_world(int communicator_size);
 
+/// Refuses several tasks of a srun that gives MPI no means (PMIx, PMI) to join them, before MPI's
+/// own start would fail with words of its own. \throws Error(usage) that says how to launch
+void require_a_way_to_join();
+
 }  // namespace cellmill

@@ -17,7 +17,8 @@ class Launch : public ::testing::Test {
  protected:
   void SetUp() override {
     for (const char* variable :
-         {"SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS"}) {
+         {"SLURM_STEP_NUM_TASKS", "OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_NTASKS", "PMIX_RANK",
+          "PMI_RANK", "PMI_FD", "OMPI_COMM_WORLD_RANK"}) {
       unsetenv(variable);
     }
   }
@@ -34,6 +35,19 @@ TEST_F(Launch, EachLauncherIsKnown) {
     SetUp();
     set(variable, "3");
     EXPECT_EQ(launched_tasks(), 3) << variable;
+  }
+}
+
+TEST_F(Launch, TasksOfASrunWithoutPmiAreRefusedBeforeMpiStarts) {
+  EXPECT_NO_THROW(require_a_way_to_join());
+  set("SLURM_STEP_NUM_TASKS", "4");
+  EXPECT_THAT([] { require_a_way_to_join(); },
+              ::testing::ThrowsMessage<Error>(HasSubstr("srun --mpi=pmix")));
+  for (const char* way : {"PMIX_RANK", "PMI_RANK", "PMI_FD", "OMPI_COMM_WORLD_RANK"}) {
+    SetUp();
+    set("SLURM_STEP_NUM_TASKS", "4");
+    set(way, "0");
+    EXPECT_NO_THROW(require_a_way_to_join()) << way;
   }
 }
 
