@@ -130,6 +130,10 @@ class RunCommand : public Command {
     add_parsed(app, "--checkpoint-every", options_.checkpoint_seconds, parse_positive,
                "Seconds between checkpoints: what a killed run loses at most [20]")
         ->type_name("SECONDS");
+    add_parsed(app, "--io-timeout", options_.io_timeout, parse_positive,
+               "Seconds that one read or write may take before the file system counts as hung and "
+               "the job ends [600]")
+        ->type_name("SECONDS");
     app.add_flag_callback(
         "--resume", [this] { options_.resume = Resume::yes; },
         "Go on from --checkpoint if an unfinished run is there, on any number of ranks; a finished "

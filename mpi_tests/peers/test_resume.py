@@ -19,7 +19,7 @@ from test_same_bits import slots
 
 ROUNDS = int(os.environ.get("CELLMILL_SOAK_ROUNDS", "5"))
 SEED = int(os.environ.get("CELLMILL_SOAK_SEED", "1"))
-OFTEN = ["--checkpoint-every", 0.05]
+OFTEN = ["--checkpoint-every", 0.2]
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,7 @@ def undisturbed(many, tmp_path_factory) -> dict[tuple, tuple[dict, float]]:
         name, flavor, scratch = variant
         out = tmp_path_factory.mktemp("undisturbed") / name
         start = time.monotonic()
-        succeed(*options(many, out, "--flavor", flavor, "--scratch", scratch), ranks=2)
+        succeed(*options(many, out, "--flavor", flavor, "--scratch", scratch), ranks=2, seconds=300)
         found[variant] = slots(out), time.monotonic() - start
     return found
 
@@ -75,10 +75,12 @@ def test_killed_at_random_and_resumed(many, undisturbed, tmp_path, number):
         story.append(f"{ranks} ranks, {kind}: status {status}\n{errors}")
         if status == 0:
             break
-        assert not out.exists(), story
+        if out.exists():  # killed between the output's end and its own
+            assert slots(out) == reference, story
+            break
         if kind in ("SIGTERM to the ranks", "SIGUSR1 to the ranks") and "stopped on request" in errors:
             assert status == 75, story
-    succeed(*command, ranks=chance.randint(1, 4))
+    succeed(*command, ranks=chance.randint(1, 4), seconds=300)
     assert slots(out) == reference, story
     assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint", name], story
     assert list((tmp_path / "checkpoint").iterdir()) == [], story
@@ -105,13 +107,13 @@ def test_stopped_with_a_checkpoint(many, undisturbed, tmp_path, ranks, kind, ste
         assert any(f"{step} begins" in line for line in process.stderr)
         asked = time.monotonic()
         send(children(process.pid) if ranks else [process.pid], kind)
-        _, errors = process.communicate(timeout=60)
+        _, errors = process.communicate(timeout=120)
         assert time.monotonic() - asked < 10
     assert process.returncode == 75, errors
     assert errors.count("stopped on request") == 1, errors
     assert errors.count("--resume") == 1, errors
     assert not out.exists()
-    told = succeed(*command, "--resume", "--json", ranks=2).json
+    told = succeed(*command, "--resume", "--json", ranks=2, seconds=300).json
     assert slots(out) == undisturbed[VARIANTS[0]][0]
     counted = sum(one["cells"] for one in told["timeline"] if one["pass"] == "pass 1 (counts)")
     assert counted == told["cells"] - told["resumed_cells"]

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <exception>
 #include <optional>
 #include <span>
 #include <utility>
@@ -257,7 +258,7 @@ void PassCheckpoint::save() {
 void PassCheckpoint::save_or_warn() {
   try {
     save();
-  } catch (const Error& error) {
+  } catch (const std::exception& error) {
     if (!std::exchange(warned_, true)) {
       log_warning(fmt::format("no checkpoint could be written: {}", error.what()));
     }

@@ -1,9 +1,15 @@
 #include "analysis/pass_runner.hpp"
 
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "analysis/hang_watch.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/log.hpp"
 #include "cellmill/core/memory.hpp"
 #include "cellmill/core/progress.hpp"
+#include "cellmill/core/text.hpp"
 
 namespace cellmill {
 
@@ -11,6 +17,7 @@ void run_segments(RunContext& run, const SegmentPass& pass) {
   PassClock clock;
   Pool<SegmentReader::Bytes> stored;
   Pool<CsrChunk> chunks;
+  HangWatch calls;
   pass.checkpoint.restore();
   const std::vector<std::int64_t>& todo = pass.checkpoint.todo();
   const auto at_of = [&](std::int64_t item) { return todo[static_cast<std::size_t>(item)]; };
@@ -39,6 +46,11 @@ void run_segments(RunContext& run, const SegmentPass& pass) {
         plain.fetch = [&](std::int64_t number) {
           auto item = std::make_unique<SegmentPass::Item>(clock, stored.borrow(), chunks);
           const auto timed = clock.time(PassClock::Stage::reading);
+          const Segment& segment = pass.reader.segment(at_of(number));
+          const HangWatch::UnderWay reading(
+              calls, fmt::format("{}: reading rows {} to {} (or their copy in scratch)",
+                                 pass.reader.plate(at_of(number)).data->x().location(),
+                                 grouped(segment.rows.begin), grouped(segment.rows.end)));
           pass.reader.fetch(at_of(number), *item->bytes);
           return item;
         };
@@ -52,11 +64,17 @@ void run_segments(RunContext& run, const SegmentPass& pass) {
         };
         if (pass.deliver) {
           plain.deliver = [&](std::int64_t number, Fetched& fetched) {
+            const HangWatch::UnderWay writing(
+                calls, fmt::format("{}: writing it", run.options.output.string()));
             pass.deliver(at_of(number), static_cast<SegmentPass::Item&>(fetched));
           };
         }
         try {
           const PassCheckpoint::Saver saver(pass.checkpoint);
+          const HangGuard guard(calls,
+                                std::chrono::duration_cast<HangWatch::Clock::duration>(
+                                    std::chrono::duration<double>(run.options.io_timeout)),
+                                run.comm, control);
           run_pass(plain, run.resources());
         } catch (const Error& error) {
           if (error.kind() == Error::Kind::stopped) pass.checkpoint.save();

@@ -36,6 +36,7 @@ void check_options(const RunOptions& options) {
   if (options.label.empty()) throw usage_error("--label must not be empty");
   if (options.resume == Resume::yes && options.checkpoint.empty())
     throw usage_error("--resume needs --checkpoint DIR, the folder to go on from");
+  if (!(options.io_timeout > 0)) throw usage_error("--io-timeout must be above 0");
   if (!(options.checkpoint_seconds > 0)) throw usage_error("--checkpoint-every must be above 0");
   check_output(options.output, options.zarr_format);
 }

@@ -42,6 +42,8 @@ struct RunOptions {
   double checkpoint_seconds = 20;    ///< between checkpoints
   Resume resume = Resume::no;        ///< go on from `checkpoint`, if there is one
   IfExists if_exists = IfExists::refuse;
+  /// Seconds that one read or write may take before the file system counts as hung.
+  double io_timeout = 600;
   std::int64_t memory = 0;  ///< bytes of resident memory this rank may have; 0: 70% of its share
 };
 
