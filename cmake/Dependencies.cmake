@@ -22,15 +22,17 @@ add_library(cellmill_spectra INTERFACE)
 target_include_directories(cellmill_spectra SYSTEM INTERFACE ${SPECTRA_INCLUDE_DIR})
 target_link_libraries(cellmill_spectra INTERFACE Eigen3::Eigen)
 
-# HDF5: the parallel flavour goes with MPI, the serial one without it.
+# HDF5: the parallel flavour goes with MPI, the serial one without it. Debian has a name for each; Spack and conda-forge
+# have one, `hdf5`. MPICH: -DMPI_C_COMPILER=mpicc.mpich -DCELLMILL_HDF5=hdf5-mpich.
 if(CELLMILL_MPI)
   find_package(MPI REQUIRED COMPONENTS C)
-  pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-openmpi)
+  set(CELLMILL_HDF5 hdf5-openmpi CACHE STRING "pkg-config's name of the HDF5 that was built with this MPI")
+  pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET ${CELLMILL_HDF5} hdf5)
   # Parallel HDF5's header brings MPI's; without this that would bring its old C++ classes, and need their library.
   set_property(TARGET PkgConfig::HDF5 MPI::MPI_C APPEND PROPERTY
                INTERFACE_COMPILE_DEFINITIONS OMPI_SKIP_MPICXX MPICH_SKIP_MPICXX)
 else()
-  pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial)
+  pkg_search_module(HDF5 REQUIRED IMPORTED_TARGET hdf5-serial hdf5)
 endif()
 
 # z5 (header-only) comes from the source package z5py; scripts/install-deps unpacks it.
