@@ -19,9 +19,11 @@ const std::byte* ElementWindow::elements(Range wanted) {
     // those before it are used up.
     if (wanted.begin > held_.begin) {
       const std::int64_t begin = std::min(wanted.begin, held_.end);
-      std::memmove(room_.data(),
-                   room_.data() + static_cast<std::size_t>(begin - held_.begin) * width_,
-                   static_cast<std::size_t>(held_.end - begin) * width_);
+      if (begin < held_.end) {
+        std::memmove(room_.data(),
+                     room_.data() + static_cast<std::size_t>(begin - held_.begin) * width_,
+                     static_cast<std::size_t>(held_.end - begin) * width_);
+      }
       held_.begin = begin;
     }
     decode_until(wanted.end);
