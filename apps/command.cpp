@@ -19,6 +19,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   commands.push_back(make_bench_command());
   commands.push_back(make_run_command());
   commands.push_back(make_shard_command());
+  commands.push_back(make_report_command());
   return commands;
 }
 

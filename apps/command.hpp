@@ -72,6 +72,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> make_concat_command();
 [[nodiscard]] std::unique_ptr<Command> make_convert_command();
 [[nodiscard]] std::unique_ptr<Command> make_info_command();
+[[nodiscard]] std::unique_ptr<Command> make_report_command();
 [[nodiscard]] std::unique_ptr<Command> make_run_command();
 [[nodiscard]] std::unique_ptr<Command> make_shard_command();
 [[nodiscard]] std::unique_ptr<Command> make_simulate_command();

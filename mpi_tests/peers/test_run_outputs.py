@@ -50,6 +50,8 @@ def test_every_slot_is_there(plates, tmp_path, name, zarr_format, ranks):
     assert list(funnel["genes_chosen"]) == list(expected.moments["highly_variable"].sum(axis=0))
     assert int(funnel["genes_kept"]) == len(expected.kept)
     assert set(cellmill["timeline"]["rank"]) == set(range(max(ranks, 1)))
+    assert len(cellmill["memory"]["peak_bytes"]) == max(ranks, 1)
+    assert min(cellmill["memory"]["peak_bytes"]) > 2**20
     assert [str(p) for p in np.ravel(cellmill["inputs"])] == [str(path) for path in paths]
 
 

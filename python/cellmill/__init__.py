@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from . import _core
 from .batch import Batch, CsrMatrix
-from .commands import concat, convert, info, run, shard, simulate, validate
+from .commands import concat, convert, info, report, run, shard, simulate, validate
 from .dataset import Dataset, ObsColumn, ObsTable, open
 from .errors import (
     CommError,
@@ -50,6 +50,7 @@ __all__ = [
     "convert",
     "info",
     "open",
+    "report",
     "run",
     "shard",
     "simulate",

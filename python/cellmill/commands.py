@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from . import _core
+from .errors import Error
 from .jobs import write_job
 from .log import log
 from .program import refuse_in_launch, run_command
@@ -132,6 +133,47 @@ def convert(path: PathLike, output: PathLike, *, progress: bool = True, **option
     """
     refuse_in_launch("convert")
     return run_command("convert", [path], output=output, progress=progress, **options)
+
+
+def report(
+    output: PathLike,
+    page: PathLike,
+    *,
+    obs: Sequence[str] | None = None,
+    cells: int = 10_000,
+    overwrite: bool = False,
+) -> dict[str, Any]:
+    """Draws what a run did: one HTML page that needs no network.
+
+    Parameters
+    ----------
+    output
+        What ``run`` wrote, or another AnnData with some of its slots; what is missing is left out.
+    page
+        A path that ends in ``.html``.
+    obs
+        Columns of obs that colour the cells; otherwise the plates' and as many as 23 more.
+    cells
+        As many are drawn one by one; the densities are of all cells.
+
+    Returns
+    -------
+    ``output``, ``bytes``, ``sections`` (what the page shows), ``cells_drawn``.
+
+    Raises
+    ------
+    cellmill.Error
+        If anndata or plotly is not installed: ``pip install 'cellmill[report]'``.
+    """
+    refuse_in_launch("report")
+    try:
+        import anndata  # noqa: F401
+        import plotly  # noqa: F401
+    except ImportError as absent:
+        raise Error(f"a report needs more packages ({absent}): pip install 'cellmill[report]'") from None
+    from .reports.page import write_report
+
+    return write_report(output, page, obs=obs, cells=cells, overwrite=overwrite)
 
 
 def simulate(folder: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:

@@ -25,6 +25,7 @@ PROGRAM = Path(__file__).parent / "bin" / "cellmill"
 
 def main() -> None:
     """The command ``cellmill``."""
+    os.environ.setdefault("CELLMILL_PYTHON", sys.executable)  # which draws reports
     os.execv(PROGRAM, ["cellmill", *sys.argv[1:]])
 
 

@@ -135,6 +135,7 @@ void write_provenance(Group& root, const RunOptions& options, const std::string&
                       {"writing", column_of(summary.timeline, &Timing::writing)},
                       {"bytes", column_of(summary.timeline, &Timing::bytes)},
                       {"cells", column_of(summary.timeline, &Timing::cells)}};
+  json["memory"] = {{"peak_bytes", summary.peak_memory}};
   write_json(*root.group("uns"), "cellmill", json);
 }
 
