@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/text.hpp"
@@ -65,6 +66,58 @@ void Lanes::expect_window(std::int64_t epoch, int lane, std::int64_t first_batch
   if (first_batch < 0 || first_batch >= batches) {
     throw usage_error(
         fmt::format("window from batch {}: a lane has {} batches an epoch", first_batch, batches));
+  }
+}
+
+std::int64_t Lanes::window_batches(std::int64_t window_rows) const {
+  if (window_rows < 1) {
+    throw usage_error(fmt::format("window: {} rows found, expected at least 1", window_rows));
+  }
+  const std::int64_t size = options.batch_size;
+  const std::int64_t rounded = window_rows / size + (2 * (window_rows % size) >= size ? 1 : 0);
+  return even_windows(batches, rounded);
+}
+
+Window Lanes::begin_window(std::int64_t epoch, int lane, std::int64_t index,
+                           std::int64_t window_batches) const {
+  Window window;
+  window.first_batch = index * window_batches;
+  window.batch_size = options.batch_size;
+  expect_window(epoch, lane, window.first_batch);
+  return window;
+}
+
+Lanes::WindowPlaces Lanes::window_places(int number, std::int64_t first_batch,
+                                         std::int64_t window_batches) const {
+  const std::int64_t lane_rows = lane(number).size();
+  const Range all = places(first_batch, std::min(first_batch + window_batches, batches));
+  WindowPlaces of;
+  of.real = {std::min(all.begin, lane_rows), std::min(all.end, lane_rows)};
+  const bool fills = options.tail == Tail::pad || options.tail == Tail::wrap;
+  of.filled = fills ? all.size() - of.real.size() : 0;
+  return of;
+}
+
+CounterRng Lanes::window_rng(std::int64_t epoch, int lane, std::int64_t index,
+                             std::uint64_t purpose) const {
+  return {CounterRng(options.seed, purpose).bits(static_cast<std::uint64_t>(epoch)),
+          CounterRng(static_cast<std::uint64_t>(lane), 2).bits(static_cast<std::uint64_t>(index))};
+}
+
+std::vector<std::pair<std::string, std::string>> common_options(const char* order,
+                                                                const RowBlocks& rows,
+                                                                const Lanes& lanes) {
+  return {{"order", order},
+          {"rows", fmt::format("{} ({:016x})", rows.n_rows(), rows.fingerprint())},
+          {"batch_size", std::to_string(lanes.options.batch_size)},
+          {"seed", std::to_string(lanes.options.seed)},
+          {"lanes", std::to_string(lanes.options.lanes)},
+          {"tail", tail_name(lanes.options.tail)}};
+}
+
+void permute(std::span<std::int64_t> rows, const CounterRng& rng) {
+  for (std::size_t left = rows.size(); left > 1; --left) {
+    std::swap(rows[left - 1], rows[rng.below(left, left)]);
   }
 }
 

@@ -1,7 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
+#include "cellmill/core/random.hpp"
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/train/order.hpp"
 
@@ -22,10 +27,38 @@ struct Lanes {
   /// \throws Error(usage) unless an epoch of these lanes has such a window
   void expect_window(std::int64_t epoch, int lane, std::int64_t first_batch) const;
 
+  /// Batches of a window of about so many rows, in a lane of even windows.
+  /// \throws Error(usage) if window_rows < 1
+  [[nodiscard]] std::int64_t window_batches(std::int64_t window_rows) const;
+
+  /// An empty window. \throws Error(usage) unless an epoch of these lanes has it
+  [[nodiscard]] Window begin_window(std::int64_t epoch, int lane, std::int64_t index,
+                                    std::int64_t window_batches) const;
+
+  /// The places of a window's batches in its lane, and what fills them up past the lane's end.
+  struct WindowPlaces {
+    Range real;  ///< places that the lane has
+    std::int64_t filled = 0;
+  };
+  [[nodiscard]] WindowPlaces window_places(int lane, std::int64_t first_batch,
+                                           std::int64_t window_batches) const;
+
+  /// Random numbers of one window; others for another purpose.
+  [[nodiscard]] CounterRng window_rng(std::int64_t epoch, int lane, std::int64_t index,
+                                      std::uint64_t purpose) const;
+
   std::int64_t n_rows;
   OrderOptions options;
   std::int64_t batches = 0;  ///< of each lane
 };
+
+/// The options that all orders have, for Order::options().
+[[nodiscard]] std::vector<std::pair<std::string, std::string>> common_options(const char* order,
+                                                                              const RowBlocks& rows,
+                                                                              const Lanes& lanes);
+
+/// Puts rows in random order; all permutations are equally likely.
+void permute(std::span<std::int64_t> rows, const CounterRng& rng);
 
 [[nodiscard]] const char* tail_name(Tail tail);
 

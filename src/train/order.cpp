@@ -1,15 +1,9 @@
 #include "cellmill/train/order.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
-#include <numeric>
 #include <utility>
 
-#include "cellmill/core/error.hpp"
-#include "cellmill/core/random.hpp"
 #include "cellmill/core/recent.hpp"
-#include "cellmill/core/text.hpp"
 #include "train/keyed_permutation.hpp"
 #include "train/lanes.hpp"
 
@@ -17,30 +11,6 @@ namespace cellmill {
 namespace {
 
 using Options = std::vector<std::pair<std::string, std::string>>;
-
-Options common_options(const char* order, const RowBlocks& rows, const Lanes& lanes) {
-  return {{"order", order},
-          {"rows", fmt::format("{} ({:016x})", rows.n_rows(), rows.fingerprint())},
-          {"batch_size", std::to_string(lanes.options.batch_size)},
-          {"seed", std::to_string(lanes.options.seed)},
-          {"lanes", std::to_string(lanes.options.lanes)},
-          {"tail", tail_name(lanes.options.tail)}};
-}
-
-/// The places of a window's batches in its lane, and what fills them up past the lane's end.
-struct WindowPlaces {
-  Range real;  ///< places that the lane has
-  std::int64_t filled = 0;
-};
-
-WindowPlaces window_places(const Lanes& lanes, std::int64_t lane_rows, Range batches) {
-  const Range places = lanes.places(batches.begin, std::min(batches.end, lanes.batches));
-  WindowPlaces of;
-  of.real = {std::min(places.begin, lane_rows), std::min(places.end, lane_rows)};
-  const bool fills = lanes.options.tail == Tail::pad || lanes.options.tail == Tail::wrap;
-  of.filled = fills ? places.size() - of.real.size() : 0;
-  return of;
-}
 
 class SequentialOrder final : public Order {
  public:
@@ -56,13 +26,10 @@ class SequentialOrder final : public Order {
   }
 
   [[nodiscard]] Window window(std::int64_t epoch, int lane, std::int64_t index) const override {
-    Window window;
-    window.first_batch = index * window_batches();
-    window.batch_size = lanes_.options.batch_size;
-    lanes_.expect_window(epoch, lane, window.first_batch);
+    Window window = lanes_.begin_window(epoch, lane, index, window_batches());
     const Range all = lanes_.lane(lane);
-    const WindowPlaces places = window_places(
-        lanes_, all.size(), {window.first_batch, window.first_batch + window_batches()});
+    const Lanes::WindowPlaces places =
+        lanes_.window_places(lane, window.first_batch, window_batches());
     window.rows.reserve(static_cast<std::size_t>(places.real.size() + places.filled));
     // Each epoch begins where the one before stopped, so what is dropped moves through the rows.
     const std::int64_t dropped =
@@ -93,13 +60,10 @@ class SequentialOrder final : public Order {
 class ShuffledOrder final : public Order {
  public:
   ShuffledOrder(RowBlocks blocks, std::int64_t window_rows, const OrderOptions& options)
-      : blocks_(std::move(blocks)), lanes_(blocks_.n_rows(), options), window_rows_(window_rows) {
-    if (window_rows < 1) {
-      throw usage_error(fmt::format("window: {} rows found, expected at least 1", window_rows));
-    }
-    const std::int64_t size = lanes_.options.batch_size;
-    const std::int64_t rounded = window_rows / size + (2 * (window_rows % size) >= size ? 1 : 0);
-    window_batches_ = even_windows(lanes_.batches, rounded);
+      : blocks_(std::move(blocks)),
+        lanes_(blocks_.n_rows(), options),
+        window_rows_(window_rows),
+        window_batches_(lanes_.window_batches(window_rows)) {
     for (const std::int64_t block : blocks_.short_blocks()) {
       short_.push_back({block, blocks_.block_rows() - blocks_.block(block).size()});
     }
@@ -110,23 +74,15 @@ class ShuffledOrder final : public Order {
   [[nodiscard]] std::int64_t window_batches() const override { return window_batches_; }
 
   [[nodiscard]] Window window(std::int64_t epoch, int lane, std::int64_t index) const override {
-    Window window;
-    window.first_batch = index * window_batches_;
-    window.batch_size = lanes_.options.batch_size;
-    lanes_.expect_window(epoch, lane, window.first_batch);
+    Window window = lanes_.begin_window(epoch, lane, index, window_batches_);
     const std::shared_ptr<const EpochBlocks> epoch_blocks = blocks_of(epoch);
     const EpochBlocks& order = *epoch_blocks;
     const Range all = lanes_.lane(lane);
-    const WindowPlaces places = window_places(
-        lanes_, all.size(), {window.first_batch, window.first_batch + window_batches_});
+    const Lanes::WindowPlaces places =
+        lanes_.window_places(lane, window.first_batch, window_batches_);
     order.append_rows({all.begin + places.real.begin, all.begin + places.real.end}, window.rows);
 
-    const CounterRng rng(
-        CounterRng(lanes_.options.seed, 1).bits(static_cast<std::uint64_t>(epoch)),
-        CounterRng(static_cast<std::uint64_t>(lane), 2).bits(static_cast<std::uint64_t>(index)));
-    for (std::size_t left = window.rows.size(); left > 1; --left) {
-      std::swap(window.rows[left - 1], window.rows[rng.below(left, left)]);
-    }
+    permute(window.rows, lanes_.window_rng(epoch, lane, index, 1));
     if (places.filled > 0 && lanes_.options.tail == Tail::wrap) {
       for (std::int64_t filled = 0; filled < places.filled;) {
         const std::int64_t more = std::min(places.filled - filled, all.size());
@@ -225,7 +181,7 @@ class ShuffledOrder final : public Order {
   RowBlocks blocks_;
   Lanes lanes_;
   std::int64_t window_rows_;
-  std::int64_t window_batches_ = 1;
+  std::int64_t window_batches_;
   std::vector<Short> short_;  ///< by block
   mutable Recent<EpochBlocks> epochs_{2};
 };

@@ -65,6 +65,14 @@ RowBlocks::RowBlocks(std::span<const std::int64_t> rows_of_sources, std::int64_t
   if (block_rows > 1) begins_.push_back(static_cast<std::int64_t>(chosen_->size()));
 }
 
+RowBlocks RowBlocks::subset(std::vector<std::int64_t> chosen) const {
+  std::vector<std::int64_t> rows_of_sources;
+  for (std::size_t source = 0; source + 1 < first_row_.size(); ++source) {
+    rows_of_sources.push_back(first_row_[source + 1] - first_row_[source]);
+  }
+  return {rows_of_sources, block_rows_, std::move(chosen)};
+}
+
 std::int64_t RowBlocks::n_blocks() const {
   if (block_rows_ == 1) return n_rows();
   return chosen_ ? static_cast<std::int64_t>(begins_.size()) - 1 : first_block_.back();

@@ -21,9 +21,14 @@ class RowBlocks {
   RowBlocks(std::span<const std::int64_t> rows_of_sources, std::int64_t block_rows,
             std::optional<std::vector<std::int64_t>> chosen = std::nullopt);
 
+  /// Of the same sources and as large, of these rows only, strictly rising.
+  [[nodiscard]] RowBlocks subset(std::vector<std::int64_t> chosen) const;
+
   [[nodiscard]] std::int64_t n_blocks() const;
   /// All rows in use.
   [[nodiscard]] std::int64_t n_rows() const;
+  /// All rows of the sources, in use or not.
+  [[nodiscard]] std::int64_t n_all_rows() const { return first_row_.back(); }
   /// Positions, in the sequence of all rows in use, of a block's rows.
   [[nodiscard]] Range block(std::int64_t number) const;
   /// The row at a position of that sequence.

@@ -5,17 +5,13 @@
 #include <memory>
 #include <numeric>
 #include <set>
-#include <string>
 #include <vector>
 
-#include "cellmill/core/error.hpp"
-#include "cellmill/train/order.hpp"
+#include "order_batches.hpp"
 #include "train/lanes.hpp"
 
 namespace cellmill {
 namespace {
-
-using Rows = std::vector<std::int64_t>;
 
 /// All rows of a lane's epoch, window by window.
 Rows lane_rows(const Order& order, std::int64_t epoch, int lane) {
@@ -36,16 +32,6 @@ Rows first_rows(std::int64_t n) {
   Rows rows(static_cast<std::size_t>(n));
   std::iota(rows.begin(), rows.end(), 0);
   return rows;
-}
-
-template <class Make>
-std::string message(Make&& make) {
-  try {
-    (void)make();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "nothing";
 }
 
 TEST(RowBlocks, NeverCrossTheBordersOfSources) {
@@ -204,28 +190,28 @@ TEST(Order, RefusesWindowsThatAreNotThere) {
   orders.push_back(make_sequential_order(rows, {10, 0, 2, Tail::drop}));
   orders.push_back(make_shuffled_order(rows, 50, {10, 0, 2, Tail::drop}));
   for (const auto& order : orders) {
-    EXPECT_EQ(message([&] { return order->window(-1, 0, 0); }),
+    EXPECT_EQ(message_of([&] { return order->window(-1, 0, 0); }),
               "epoch: -1 found, expected 0 or more");
-    EXPECT_EQ(message([&] { return order->window(0, 2, 0); }), "lane: 2 found, expected 0 to 1");
-    EXPECT_THAT(message([&] { return order->window(0, 0, 5); }),
+    EXPECT_EQ(message_of([&] { return order->window(0, 2, 0); }), "lane: 2 found, expected 0 to 1");
+    EXPECT_THAT(message_of([&] { return order->window(0, 0, 5); }),
                 testing::HasSubstr("a lane has 5 batches an epoch"));
-    EXPECT_THAT(message([&] { return order->window(0, 0, -1); }),
+    EXPECT_THAT(message_of([&] { return order->window(0, 0, -1); }),
                 testing::HasSubstr("a lane has 5 batches an epoch"));
   }
 }
 
 TEST(Order, SaysWhichSizesDoNotGoTogether) {
-  EXPECT_EQ(message([] {
+  EXPECT_EQ(message_of([] {
               return make_sequential_order(RowBlocks(Rows{3}, 8), {1, 0, 5, Tail::drop});
             }),
             "3 rows can't be shared by 5 lanes");
-  EXPECT_EQ(message([] {
+  EXPECT_EQ(message_of([] {
               return make_sequential_order(
                   RowBlocks(Rows{3}, 8),
                   {std::numeric_limits<std::int64_t>::max(), 0, 1, Tail::pad});
             }),
             "batch_size: 9,223,372,036,854,775,807 found, expected 1 to 2,147,483,647");
-  EXPECT_EQ(message([] { return RowBlocks(Rows{0}, 8, Rows{0}); }),
+  EXPECT_EQ(message_of([] { return RowBlocks(Rows{0}, 8, Rows{0}); }),
             "rows: 0 found, but the data has no row");
 }
 

@@ -9,45 +9,15 @@
 #include <set>
 #include <vector>
 
-#include "cellmill/core/error.hpp"
-#include "cellmill/train/schedule.hpp"
+#include "order_batches.hpp"
 
 namespace cellmill {
 namespace {
-
-using Rows = std::vector<std::int64_t>;
 
 std::unique_ptr<Order> shuffled(const Rows& sources, std::int64_t block, std::int64_t window,
                                 const OrderOptions& options,
                                 std::optional<Rows> chosen = std::nullopt) {
   return make_shuffled_order(RowBlocks(sources, block, std::move(chosen)), window, options);
-}
-
-/// Rows of one batch.
-Rows batch_rows(const Order& order, std::int64_t epoch, const Schedule::Place& place,
-                std::int64_t batch_size) {
-  if (place.batch < 0) return Rows(static_cast<std::size_t>(batch_size), -1);
-  const Window window = order.window(epoch, place.lane, place.batch / order.window_batches());
-  const auto begin = static_cast<std::size_t>((place.batch - window.first_batch) * batch_size);
-  const std::size_t end =
-      std::min(begin + static_cast<std::size_t>(batch_size), window.rows.size());
-  return {window.rows.begin() + static_cast<std::ptrdiff_t>(begin),
-          window.rows.begin() + static_cast<std::ptrdiff_t>(end)};
-}
-
-/// The global sequence of batches from `first` on, as `readers` readers hand it out.
-std::vector<Rows> epoch_batches(const Order& order, Tail tail, std::int64_t epoch,
-                                std::int64_t batch_size, int readers = 1, std::int64_t first = 0) {
-  std::vector<Rows> batches;
-  const std::int64_t steps = Schedule(order, tail, 0, readers, first).steps();
-  for (std::int64_t step = 0; step < steps; ++step) {
-    for (int reader = 0; reader < readers; ++reader) {
-      const Schedule schedule(order, tail, reader, readers, first);
-      EXPECT_EQ(schedule.steps(), steps);
-      batches.push_back(batch_rows(order, epoch, schedule.place(step), batch_size));
-    }
-  }
-  return batches;
 }
 
 std::map<std::int64_t, int> counts(const std::vector<Rows>& batches) {
@@ -232,39 +202,31 @@ TEST(SequentialOrder, DropsOtherRowsInEachEpoch) {
 }
 
 TEST(Order, SaysWhatCantBe) {
-  const auto message = [](auto&& make) {
-    try {
-      (void)make();
-    } catch (const Error& error) {
-      return std::string(error.what());
-    }
-    return std::string("nothing");
-  };
   const RowBlocks rows(Rows{100}, 8);
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(message_of([&] {
                 return make_sequential_order(rows, {128, 0, 1, Tail::drop});
               }),
               testing::HasSubstr("batch_size 128 is more than the 100 rows"));
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(message_of([&] {
                 return make_sequential_order(rows, {8, 0, 2, Tail::keep});
               }),
               testing::HasSubstr("tail=\"keep\""));
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(message_of([&] {
                 return make_shuffled_order(rows, 0, {8, 0, 1, Tail::drop});
               }),
               testing::HasSubstr("window"));
-  EXPECT_THAT(message([&] { return make_sequential_order(RowBlocks(Rows{0}, 8), {}); }),
+  EXPECT_THAT(message_of([&] { return make_sequential_order(RowBlocks(Rows{0}, 8), {}); }),
               testing::HasSubstr("no row to read"));
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(message_of([&] {
                 return RowBlocks(Rows{10}, 8, Rows{3, 3});
               }),
               testing::HasSubstr("rising"));
-  EXPECT_THAT(message([&] {
+  EXPECT_THAT(message_of([&] {
                 return RowBlocks(Rows{10}, 8, Rows{3, 10});
               }),
               testing::HasSubstr("expected 0 to 9"));
   const auto few = make_sequential_order(rows, {50, 0, 1, Tail::drop});
-  EXPECT_THAT(message([&] { return Schedule(*few, Tail::drop, 0, 3); }),
+  EXPECT_THAT(message_of([&] { return Schedule(*few, Tail::drop, 0, 3); }),
               testing::HasSubstr("2 batches, fewer than the 3 readers"));
 }
 
