@@ -21,6 +21,8 @@ enum class Tail {
 struct Window {
   std::int64_t first_batch = 0;  ///< number of its first batch in the lane
   std::int64_t batch_size = 0;
+  /// A batch's rows are so many runs of equal length: 2 where cells come with a control each.
+  std::int64_t parts = 1;
   /// Rows in the order of the batches: batch i has [i · batch_size, (i+1) · batch_size), the last
   /// one of an epoch perhaps fewer (Tail::keep). A row may occur more than once; −1: padding.
   std::vector<std::int64_t> rows;
