@@ -59,7 +59,7 @@ class BenchCommand : public Command {
         "read: reading all of X against decoding the same chunks out of memory, and against h5py "
         "or "
         "zarr-python\nwhere `python3` (--python) has them.\n"
-        "loader: shuffled batches for training, with nobody training.");
+        "loader: batches for training, with nobody training; with pairs, controls count too.");
     app.add_option("what", what_, "limits, read, pipeline or loader")
         ->required()
         ->check(CLI::IsMember({"limits", "read", "pipeline", "loader"}));
@@ -80,6 +80,15 @@ class BenchCommand : public Command {
         ->type_name("N...");
     add_count<std::int64_t>(app, "--block", loader_.block, 1, "loader: rows read together");
     add_count<std::int64_t>(app, "--window", loader_.window, 1, "loader: rows shuffled together");
+    app.add_option("--order", loader_.order,
+                   "loader: shuffle, weighted, balanced, stratified or paired [shuffle]")
+        ->check(CLI::IsMember({"shuffle", "weighted", "balanced", "stratified", "paired"}));
+    app.add_option("--by", loader_.by, "loader: column of labels; pairs agree in it [cell_line]")
+        ->type_name("COLUMN");
+    app.add_option("--condition", loader_.condition, "loader, paired: column of conditions [drug]")
+        ->type_name("COLUMN");
+    app.add_option("--control", loader_.control, "loader, paired: that of controls [DMSO_TF]")
+        ->type_name("NAME");
     app.add_option("--layout", layout_, "loader: csr or dense [csr]")
         ->check(CLI::IsMember({"csr", "dense"}));
     add_count<std::int32_t>(app, "--genes", genes_, 0,

@@ -173,6 +173,16 @@ def test_bench_read_counts_what_is_there(tmp_path, suffix):
     assert "% of the codec's limit (" in text
 
 
+@pytest.mark.parametrize("order", ["shuffle", "weighted", "balanced", "stratified", "paired"])
+def test_bench_loader_takes_any_order(tmp_path, order):
+    succeed("simulate", tmp_path / "plates", "--plates", 1, "--cells", 700, "--genes", 300, "--nnz", 20)
+    options = ("--order", order, "--by", "pass_filter", "--batch-size", 64, "--seconds", 0.01, "--warmup", 0.01)
+    result = succeed("bench", "loader", tmp_path / "plates", *options, "--json").json
+    assert result["order"] == order
+    assert result["cells_per_second"] > 0
+    assert result["runs"][0]["rows_read_ratio"] > 0
+
+
 @pytest.mark.parametrize("layout", [sp.csr_matrix, sp.csc_matrix, np.asarray])
 @pytest.mark.parametrize(
     ("dtype", "largest"),

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "bench/loader_order.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/memory.hpp"
 #include "cellmill/core/parallel.hpp"
@@ -43,9 +44,7 @@ LoaderBench::Run bench_batches(const LoaderBenchOptions& options, std::int64_t b
   reset_peak_rss();
   const auto begin = Clock::now();
   const auto data = Dataset::open({options.files, std::nullopt, {}});
-  const std::shared_ptr<const Order> order =
-      make_shuffled_order(RowBlocks(data->rows_of_sources(), options.block), options.window,
-                          {batch_size, 0, 1, Tail::drop});
+  const std::shared_ptr<const Order> order = bench_order(*data, options, batch_size);
   Loader loader(data, order, Tail::drop, options.read, {});
   LoaderBench::Run run;
   run.batch_size = batch_size;
@@ -71,6 +70,7 @@ double cells_per_second(const LoaderBench::Run& run) {
 
 LoaderBench bench_loader(const LoaderBenchOptions& options) {
   LoaderBench bench;
+  bench.order = options.order;
   for (const std::int64_t size : options.batch_sizes) {
     bench.runs.push_back(bench_batches(options, size));
   }
@@ -86,7 +86,7 @@ LoaderBench bench_loader(const LoaderBenchOptions& options) {
 }
 
 std::string loader_text(const LoaderBench& bench) {
-  std::string text = fmt::format("{} cells, shuffled\n", grouped(bench.cells));
+  std::string text = fmt::format("{} cells, order {}\n", grouped(bench.cells), bench.order);
   for (const auto& run : bench.runs) {
     text += fmt::format(
         "  batches of {:<6} {:>12} cells/s  {:>10} a core's second  {:>8} batches/s, first after "
@@ -125,6 +125,7 @@ nlohmann::json loader_json(const LoaderBench& bench) {
                     {"peak_memory_gb", static_cast<double>(run.peak_memory) / 1e9}});
   }
   return {{"cells", bench.cells},
+          {"order", bench.order},
           {"runs", runs},
           {"cells_per_second", best},
           {"limit_cells_per_second", bench.limit_cells_per_second},

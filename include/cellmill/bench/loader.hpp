@@ -15,6 +15,10 @@ struct LoaderBenchOptions {
   std::vector<std::int64_t> batch_sizes = {64, 4096};
   std::int64_t block = 64;
   std::int64_t window = 65'536;
+  std::string order = "shuffle";    ///< or weighted, balanced, stratified, paired
+  std::string by = "cell_line";     ///< column of labels: weighted equally, balanced …, matched
+  std::string condition = "drug";   ///< paired: column of conditions
+  std::string control = "DMSO_TF";  ///< paired: the condition that controls have
   double warmup = 1;   ///< seconds of batches before anything counts, for each batch size
   double seconds = 3;  ///< of batches that count
   ReadOptions read;    ///< what a batch holds
@@ -34,6 +38,7 @@ struct LoaderBench {
     std::int64_t peak_memory = 0;    ///< of the process
   };
   std::vector<Run> runs;
+  std::string order;
   std::int64_t cells = 0;             ///< in the files
   double limit_cells_per_second = 0;  ///< writing CSR batches of as many values, all threads
 };
