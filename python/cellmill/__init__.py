@@ -20,15 +20,27 @@ from .errors import (
     StoppedError,
 )
 from .loader import Loader
-from .orders import Log1p, NormalizeTotal, Sequential, Shuffle
+from .orders import (
+    Balanced,
+    Curriculum,
+    Log1p,
+    NormalizeTotal,
+    Paired,
+    Sequential,
+    Shuffle,
+    Stratified,
+    Weighted,
+)
 from .quality import Measure, Quality
 
 __version__: str = _core.version()
 
 __all__ = [
+    "Balanced",
     "Batch",
     "CommError",
     "CsrMatrix",
+    "Curriculum",
     "Dataset",
     "Error",
     "ForkError",
@@ -41,11 +53,14 @@ __all__ = [
     "NotFoundError",
     "ObsColumn",
     "ObsTable",
+    "Paired",
     "Quality",
     "ReadWriteError",
     "Sequential",
     "Shuffle",
     "StoppedError",
+    "Stratified",
+    "Weighted",
     "concat",
     "convert",
     "info",

@@ -57,19 +57,25 @@ class Order:
     @property
     def batches(self) -> int: ...
 
-def shuffled_order(
-    rows_of_sources: Sequence[int],
-    rows: Integers | None,
-    block: int,
-    window: int,
-    batch_size: int,
-    seed: int,
-    lanes: int,
-    tail: str,
-) -> Order: ...
-def sequential_order(
-    rows_of_sources: Sequence[int], rows: Integers | None, batch_size: int, seed: int, lanes: int, tail: str
-) -> Order: ...
+class OrderParts:
+    def __init__(
+        self,
+        rows_of_sources: Sequence[int],
+        rows: Integers | None,
+        block: int,
+        batch_size: int,
+        seed: int,
+        lanes: int,
+        tail: str,
+    ) -> None: ...
+    def sequential(self) -> Order: ...
+    def shuffled(self, window: int) -> Order: ...
+    def weighted(self, weights: ObsValues | npt.NDArray[Any], warmup_epochs: int, window: int) -> Order: ...
+    def balanced(self, by: ObsValues, levels: list[str] | None, window: int) -> Order: ...
+    def stratified(self, by: ObsValues, window: int) -> Order: ...
+    def paired(self, condition: ObsValues, control: str, match: list[ObsValues], window: int) -> Order: ...
+
+def label_weights(labels: ObsValues, rows: Integers) -> npt.NDArray[np.float64]: ...
 
 class LoaderState:
     @staticmethod

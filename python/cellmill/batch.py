@@ -59,6 +59,7 @@ class BatchLayout(NamedTuple):
     torch: bool = False
     coded: frozenset[str] = frozenset()  #: columns of obs that are codes
     unknown: int = -1  #: the code of what is missing
+    paired: bool = False  #: with a control for each cell
 
 
 class Batch(Mapping[str, Any]):
@@ -70,6 +71,8 @@ class Batch(Mapping[str, Any]):
         Rows of the data, int64; −1 where a batch was filled up (``tail="pad"``).
     valid
         Which rows are there, bool.
+    control
+        With order `Paired`: a batch of a control for each cell, in the same order.
 
     Entries are made when they are first asked for, over the batch's own memory, which is used again
     once the batch and all of its arrays are gone.
@@ -91,10 +94,18 @@ class Batch(Mapping[str, Any]):
         yield from layout.obsm
         yield from layout.obs
         yield from _ABOUT_ROWS
+        if layout.paired:
+            yield "control"
 
     def __contains__(self, key: object) -> bool:
         layout = self._layout
-        return key in layout.matrices or key in layout.obsm or key in layout.obs or key in _ABOUT_ROWS
+        return (
+            key in layout.matrices
+            or key in layout.obsm
+            or key in layout.obs
+            or key in _ABOUT_ROWS
+            or (layout.paired and key == "control")
+        )
 
     def __getitem__(self, key: str) -> Any:
         made = self._made.get(key)
@@ -150,6 +161,9 @@ class Batch(Mapping[str, Any]):
 
         found = dict(self)
         for key, value in found.items():
+            if isinstance(value, Batch):
+                found[key] = value._mapped(change)
+                continue
             if isinstance(value, CsrMatrix):
                 value = value.to_torch()
             found[key] = change(value if isinstance(value, torch.Tensor) else torch.from_numpy(value))

@@ -189,6 +189,24 @@ class Dataset:
         shares = [(name, float(share)) for name, share in fractions.items()]
         return tuple(chosen[places] for places in _core.split(len(chosen), codes, shares, seed))
 
+    def label_weights(self, column: str, rows: Rows = None) -> np.ndarray:
+        """Inverse frequencies of labels, float64, a number for each row: for `Weighted` and `Curriculum`.
+
+        Parameters
+        ----------
+        column
+            Column of obs with text or categories. A row whose label n of the N labelled rows have gets
+            N / n, one without a label 0.
+        rows
+            Those that training uses; the others get 0.
+        """
+        chosen = resolve_rows(self, rows)
+        if chosen is None:
+            chosen = np.arange(len(self), dtype=np.int64)
+        if chosen.size and (chosen[0] < 0 or chosen[-1] >= len(self)):
+            raise InputError(f"rows: {chosen[0]:,} to {chosen[-1]:,} found, expected 0 to {len(self) - 1:,}")
+        return _core.label_weights(self._core.obs(column), chosen)
+
     def __getitem__(self, rows: Rows) -> Batch:
         if isinstance(rows, (int, np.integer)):
             rows = [rows]

@@ -10,10 +10,12 @@ from typing import Any
 
 from . import _core
 from .batch import Batch, BatchLayout
+from .core_orders import core_order
 from .dataset import Dataset, Rows, open, resolve_genes, resolve_rows
 from .errors import InputError
 from .log import log
-from .orders import Log1p, NormalizeTotal, Sequential, Shuffle, parse_order, parse_transform
+from .orders import Log1p, NormalizeTotal, Paired, Sequential, Shuffle, parse_order, parse_transform
+from .pairs import batch_of_pairs
 from .position import Position, position_of
 from .processes import check_cuda_fork, check_fork, engine_started, this_worker
 from .quality import Quality, quality_of
@@ -36,7 +38,8 @@ class Loader:
     batch_size
         Rows of a batch, for each process.
     order
-        `Shuffle` (the default), `Sequential`, or their names.
+        `Shuffle` (the default), `Sequential`, `Weighted`, `Balanced`, `Stratified`, `Paired`,
+        `Curriculum`; also by name, with a dict of options.
     rows, filter
         Which rows: indices, a boolean mask, a .npy file, a set of `Dataset.split`; and those for
         which a condition on obs holds.
@@ -206,13 +209,14 @@ class Loader:
         core.go_to(*self._position.begin())
         readers, layout, take = self._reader[1], self._layout, core.next
         moves = self._pins or self._device is not None
+        pairs = isinstance(self.order, Paired)
         while True:
             check_fork(self._started_in)
             found = take()
             if found is None:
                 break
             self._position.batches += readers
-            batch = Batch(found, layout)
+            batch = batch_of_pairs(found, layout) if pairs else Batch(found, layout)
             yield self._moved(batch) if moves else batch
         self._position.end()
 
@@ -271,13 +275,8 @@ class Loader:
     def _orders(self) -> Any:
         if self._core_order is None:
             lanes = self._lanes or (1 if self.tail == "keep" else self._worlds().size)
-            source = self.data._core.rows_of_sources
-            common = {"batch_size": self.batch_size, "seed": self.seed, "lanes": lanes, "tail": self.tail}
-            if isinstance(self.order, Sequential):
-                self._core_order = _core.sequential_order(source, self._rows, **common)
-            else:
-                shape = {"block": self.order.block, "window": self.order.window}
-                self._core_order = _core.shuffled_order(source, self._rows, **shape, **common)
+            options = {"batch_size": self.batch_size, "seed": self.seed, "lanes": lanes, "tail": self.tail}
+            self._core_order = core_order(self.data, self._rows, self.order, **options)
         return self._core_order
 
     def _started(self) -> Any:

@@ -32,6 +32,7 @@ auto array_of(std::vector<T> values) {
 void bind_codec(nb::module_& module);
 void bind_dataset(nb::module_& module);
 void bind_loader(nb::module_& module);
+void bind_orders(nb::module_& module);
 void bind_position(nb::module_& module);
 void bind_split(nb::module_& module);
 

@@ -17,19 +17,6 @@ namespace {
 
 using Rows = nb::ndarray<const std::int64_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-Tail tail_of(const std::string& name) {
-  if (name == "drop") return Tail::drop;
-  if (name == "pad") return Tail::pad;
-  if (name == "wrap") return Tail::wrap;
-  if (name == "keep") return Tail::keep;
-  throw usage_error("tail: '" + name + "' found, expected drop, pad, wrap or keep");
-}
-
-std::optional<std::vector<std::int64_t>> chosen_rows(const std::optional<Rows>& rows) {
-  if (!rows) return std::nullopt;
-  return std::vector<std::int64_t>(rows->data(), rows->data() + rows->shape(0));
-}
-
 /// As the program does at its start; here only where batches are made, since it is for the whole
 /// process.
 void keep_buffers() {
@@ -58,35 +45,6 @@ nb::object rows_by_columns(RawVector<float>& values, std::size_t rows, nb::handl
 }  // namespace
 
 void bind_loader(nb::module_& module) {
-  nb::class_<PyOrder>(module, "Order")
-      .def_prop_ro("lanes", [](const PyOrder& self) { return self.order->lanes(); })
-      .def_prop_ro("batches", [](const PyOrder& self) {
-        return self.order->lanes() * self.order->lane_batches();
-      });
-
-  module.def(
-      "shuffled_order",
-      [](const std::vector<std::int64_t>& rows_of_sources, const std::optional<Rows>& rows,
-         std::int64_t block, std::int64_t window, std::int64_t batch_size, std::uint64_t seed,
-         int lanes, const std::string& tail) {
-        const RowBlocks blocks(rows_of_sources, block, chosen_rows(rows));
-        return PyOrder{
-            make_shuffled_order(blocks, window, {batch_size, seed, lanes, tail_of(tail)}),
-            tail_of(tail), blocks};
-      },
-      nb::arg("rows_of_sources"), nb::arg("rows").none(), nb::arg("block"), nb::arg("window"),
-      nb::arg("batch_size"), nb::arg("seed"), nb::arg("lanes"), nb::arg("tail"));
-  module.def(
-      "sequential_order",
-      [](const std::vector<std::int64_t>& rows_of_sources, const std::optional<Rows>& rows,
-         std::int64_t batch_size, std::uint64_t seed, int lanes, const std::string& tail) {
-        const RowBlocks blocks(rows_of_sources, 1, chosen_rows(rows));
-        return PyOrder{make_sequential_order(blocks, {batch_size, seed, lanes, tail_of(tail)}),
-                       tail_of(tail), blocks};
-      },
-      nb::arg("rows_of_sources"), nb::arg("rows").none(), nb::arg("batch_size"), nb::arg("seed"),
-      nb::arg("lanes"), nb::arg("tail"));
-
   nb::class_<ReadOptions>(module, "ReadOptions")
       .def(nb::init<>())
       .def_rw("matrices", &ReadOptions::matrices)

@@ -47,6 +47,21 @@ def test_batches_go_to_a_device_whole(plates: list[str]) -> None:
     assert (moved["X"].to_dense().numpy() == batch["X"].to_dense()).all()
 
 
+def test_controls_are_tensors_and_move_with_their_batch(plates: list[str]) -> None:
+    data = cm.open(plates)
+    drug = data.obs("drug")["drug"]
+    order = cm.Paired("drug", drug.levels[int(np.bincount(drug.codes).argmax())], block=8, window=128)
+    batch = next(iter(cm.Loader(data, 32, order=order, obs=["drug"], to="torch", unknown_label=-9)))
+    moved = batch.to("cpu")
+    for pair in (batch, moved):
+        for part in (pair, pair.control):
+            assert part["X"].layout == torch.sparse_csr
+            assert part["X"].shape[0] == len(part) == 32
+            assert part.drug.dtype == torch.int64
+        assert not set(pair.drug.tolist()) & set(pair.control.drug.tolist())
+    assert (moved.control["X"].to_dense() == batch.control["X"].to_dense()).all()
+
+
 def test_a_loader_is_an_iterable_dataset(plates: list[str]) -> None:
     assert isinstance(cm.Loader(plates, **SHAPE), IterableDataset)
 
