@@ -43,18 +43,6 @@ GeneChoice joined_genes(const Dataset& data, const JoinedGenes& joined, GeneJoin
   return choice;
 }
 
-[[noreturn]] void fail_without_match(const JoinedGenes& joined,
-                                     const std::vector<std::string>& wanted) {
-  const bool mixed =
-      !joined.names.empty() && looks_like_ids(wanted) != looks_like_ids(joined.names);
-  throw input_error(fmt::format(
-      "genes: none of the {} is in the data: asked for e.g. {}, the data has e.g. {}{}",
-      grouped(static_cast<std::int64_t>(wanted.size())), wanted.front(),
-      joined.names.empty() ? "none" : joined.names.front(),
-      mixed ? "; one looks like gene symbols, the other like ids: name a var column with gene_key"
-            : ""));
-}
-
 GeneChoice wanted_genes(const Dataset& data, const JoinedGenes& joined,
                         const std::vector<std::string>& wanted) {
   std::unordered_map<std::string_view, std::int32_t> column;
@@ -79,7 +67,7 @@ GeneChoice wanted_genes(const Dataset& data, const JoinedGenes& joined,
   }
   choice.absent = std::count(found.begin(), found.end(), false);
   if (choice.absent == static_cast<std::int64_t>(wanted.size()) && !wanted.empty()) {
-    fail_without_match(joined, wanted);
+    throw no_match_error("genes", wanted, joined.names);
   }
   for (const auto& places : joined.place) {
     std::vector<std::int32_t>& slots = choice.slots.emplace_back();
@@ -91,6 +79,17 @@ GeneChoice wanted_genes(const Dataset& data, const JoinedGenes& joined,
 }
 
 }  // namespace
+
+Error no_match_error(std::string_view what, const std::vector<std::string>& wanted,
+                     const std::vector<std::string>& genes) {
+  const bool mixed = !genes.empty() && looks_like_ids(wanted) != looks_like_ids(genes);
+  return input_error(fmt::format(
+      "{}: none of the {} is in the data: asked for e.g. {}, the data has e.g. {}{}", what,
+      grouped(static_cast<std::int64_t>(wanted.size())), wanted.empty() ? "none" : wanted.back(),
+      genes.empty() ? "none" : genes.front(),
+      mixed ? "; one looks like gene symbols, the other like ids: name a var column with gene_key"
+            : ""));
+}
 
 GeneChoice choose_genes(const Dataset& data, const std::string& matrix, GeneJoin join,
                         const std::optional<std::vector<std::string>>& wanted) {

@@ -3,9 +3,11 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "cellmill/anndata/gene_join.hpp"
+#include "cellmill/core/error.hpp"
 #include "cellmill/train/dataset.hpp"
 
 namespace cellmill {
@@ -25,5 +27,9 @@ struct GeneChoice {
 /// wanted twice
 [[nodiscard]] GeneChoice choose_genes(const Dataset& data, const std::string& matrix, GeneJoin join,
                                       const std::optional<std::vector<std::string>>& wanted);
+
+/// What to say if none of the names is among the genes. \param what was to have them, e.g. `genes`
+[[nodiscard]] Error no_match_error(std::string_view what, const std::vector<std::string>& wanted,
+                                   const std::vector<std::string>& genes);
 
 }  // namespace cellmill

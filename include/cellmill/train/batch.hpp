@@ -24,14 +24,26 @@ struct BatchMatrix {
   [[nodiscard]] std::int64_t nnz() const { return indptr.empty() ? 0 : indptr.back(); }
 };
 
+/// Cells as tokens (tokenizer.hpp): rows × length, C order, padded to the longest cell.
+struct BatchTokens {
+  std::int64_t length = 0;
+  std::vector<std::int32_t> lengths;       ///< of each cell
+  RawVector<std::int64_t> ids;             ///< this and the others may have room after the last row
+  RawVector<float> values;                 ///< empty if the tokenizer has none
+  RawVector<float> masked_values;          ///< the same, those that are masked replaced; or empty
+  RawVector<std::uint8_t> attention_mask;  ///< 1: a token, 0: padding
+};
+
 /// Cells handed out together. Its buffers go back to the pool they came from when the last owner
 /// lets go of it.
 struct Batch {
   std::int64_t global_batch = 0;       ///< of the epoch
   std::vector<std::int64_t> rows;      ///< of the data set; −1: padding, an empty row
-  std::vector<BatchMatrix> matrices;   ///< as LoaderOptions::matrices
-  std::vector<RawVector<float>> obsm;  ///< as LoaderOptions::obsm: rows × its columns
-  /// As LoaderOptions::obs: one of the two is filled.
+  std::vector<BatchMatrix> matrices;   ///< as ReadOptions::matrices; the first one unless tokens
+  BatchTokens tokens;                  ///< of the first matrix, if ReadOptions::tokens
+  std::vector<std::int64_t> genes;     ///< columns that ReadOptions::selection left, rising
+  std::vector<RawVector<float>> obsm;  ///< as ReadOptions::obsm: rows × its columns
+  /// As ReadOptions::obs: one of the two is filled.
   struct Column {
     std::vector<std::int64_t> integers;  ///< codes or integers; −1: missing
     std::vector<double> numbers;         ///< NaN: missing
