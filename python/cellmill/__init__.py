@@ -32,6 +32,8 @@ from .orders import (
     Weighted,
 )
 from .quality import Measure, Quality
+from .selections import MostExpressed, RandomExpressed
+from .tokenizers import Geneformer, RankValue, ScGPT
 
 __version__: str = _core.version()
 
@@ -44,18 +46,23 @@ __all__ = [
     "Dataset",
     "Error",
     "ForkError",
+    "Geneformer",
     "InputError",
     "Loader",
     "Log1p",
     "Measure",
     "MissingError",
+    "MostExpressed",
     "NormalizeTotal",
     "NotFoundError",
     "ObsColumn",
     "ObsTable",
     "Paired",
     "Quality",
+    "RandomExpressed",
+    "RankValue",
     "ReadWriteError",
+    "ScGPT",
     "Sequential",
     "Shuffle",
     "StoppedError",

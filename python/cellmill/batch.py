@@ -60,6 +60,8 @@ class BatchLayout(NamedTuple):
     coded: frozenset[str] = frozenset()  #: columns of obs that are codes
     unknown: int = -1  #: the code of what is missing
     paired: bool = False  #: with a control for each cell
+    tokens: tuple[str, ...] = ()  #: instead of the first matrix
+    selects: bool = False  #: genes, batch by batch
 
 
 class Batch(Mapping[str, Any]):
@@ -73,6 +75,10 @@ class Batch(Mapping[str, Any]):
         Which rows are there, bool.
     control
         With order `Paired`: a batch of a control for each cell, in the same order.
+    genes
+        With a selection of genes: the places of the batch's genes in ``loader.var_names``, int64, rising.
+    input_ids, attention_mask, values, masked_values
+        Of tokens: cells × the longest one's, int64, bool, float32, float32.
 
     Entries are made when they are first asked for, over the batch's own memory, which is used again
     once the batch and all of its arrays are gone.
@@ -90,22 +96,18 @@ class Batch(Mapping[str, Any]):
 
     def __iter__(self) -> Iterator[str]:
         layout = self._layout
+        yield from layout.tokens
         yield from layout.matrices
         yield from layout.obsm
         yield from layout.obs
+        if layout.selects:
+            yield "genes"
         yield from _ABOUT_ROWS
         if layout.paired:
             yield "control"
 
     def __contains__(self, key: object) -> bool:
-        layout = self._layout
-        return (
-            key in layout.matrices
-            or key in layout.obsm
-            or key in layout.obs
-            or key in _ABOUT_ROWS
-            or (layout.paired and key == "control")
-        )
+        return key in tuple(self)
 
     def __getitem__(self, key: str) -> Any:
         made = self._made.get(key)
@@ -127,6 +129,10 @@ class Batch(Mapping[str, Any]):
                 return self._out(core.dense(number))
             matrix = CsrMatrix(*core.csr(number), shape=(len(core), core.n_cols(number)))
             return matrix.to_torch() if layout.torch else matrix
+        if key == "genes" and layout.selects:
+            return self._out(core.genes())
+        if key in layout.tokens:
+            return self._out(core.tokens(key))
         number = layout.obsm.get(key)
         if number is not None:
             return self._out(core.obsm(number))

@@ -19,6 +19,8 @@ from .pairs import batch_of_pairs
 from .position import Position, position_of
 from .processes import check_cuda_fork, check_fork, engine_started, this_worker
 from .quality import Quality, quality_of
+from .selections import split_selection
+from .tokenizers import parse_output, token_parts
 from .world import World, find_world
 
 _MEMORY = 4 << 30
@@ -50,11 +52,11 @@ class Loader:
         Matrices besides: ``"counts"``, ``"raw.X"``; and arrays of obsm.
     genes, join
         The genes of a batch, in this order: names, or a file of names; otherwise those of all
-        sources ("inner") or of any ("outer").
+        sources ("inner", unless cells become tokens) or of any ("outer").
     transform
-        `NormalizeTotal`, `Log1p`, or both.
+        `NormalizeTotal`, `Log1p`, or both; and then `MostExpressed` or `RandomExpressed`.
     output
-        ``"csr"`` or ``"dense"``.
+        ``"csr"``, ``"dense"``, or tokens instead of X: `Geneformer`, `ScGPT`, `RankValue`.
     to
         ``"numpy"`` or ``"torch"`` (no copy).
     device, pin_memory
@@ -92,9 +94,9 @@ class Loader:
         layers: Sequence[str] | str | None = None,
         obsm: Sequence[str] | str | None = None,
         genes: Any = None,
-        join: str = "inner",
+        join: str | None = None,
         transform: Any = None,
-        output: str = "csr",
+        output: Any = "csr",
         to: str = "numpy",
         device: Any = None,
         pin_memory: bool = False,
@@ -113,8 +115,8 @@ class Loader:
         self.seed = int(seed)
         self.order = Shuffle() if order is None else parse_order(order)
         self.tail = tail or ("keep" if isinstance(self.order, Sequential) else "drop")
-        if output not in ("csr", "dense"):
-            raise InputError(f"output: {output!r} found, expected 'csr' or 'dense'")
+        output = parse_output(output)
+        self.tokenizer = None if isinstance(output, str) else output
         if to not in ("numpy", "torch"):
             raise InputError(f"to: {to!r} found, expected 'numpy' or 'torch'")
         if to != "torch" and (device is not None or pin_memory):
@@ -129,21 +131,28 @@ class Loader:
         fixed = obs if isinstance(obs, Mapping) else {}
         self._read = _core.ReadOptions()
         extra = [layers] if isinstance(layers, str) else list(layers or [])
-        self._read.matrices = ["X", *(_matrix_path(name) for name in extra)]
+        first = (self.tokenizer and self.tokenizer.layer) or "X"
+        self._read.matrices = [_matrix_path(name) for name in (first, *extra)]
         self._read.obs = names
         self._read.obs_levels = {
             name: [str(level) for level in levels] for name, levels in fixed.items() if levels is not None
         }
         self._read.obsm = [obsm] if isinstance(obsm, str) else list(obsm or [])
         self._read.genes = resolve_genes(genes)
-        self._read.set_join(join)
+        self._join = join or ("outer" if self.tokenizer else "inner")
+        self._read.set_join(self._join)
+        self._read.seed = self.seed
+        self._selection, transform = split_selection(transform)
+        if self._selection is not None:
+            self._read.set_selection(self._selection.kind, self._selection.count)
         steps = parse_transform(transform)
         target = next((step.target_sum for step in steps if isinstance(step, NormalizeTotal)), None)
         self._read.set_transform(target, any(isinstance(step, Log1p) for step in steps))
         if output == "dense":
             self._read.set_dense()
-        self._matrices = ["X", *extra]
-        self._join = join
+        self._matrices = [first, *extra]
+        if self.tokenizer:
+            self._read.tokens = self.tokenizer.to_core()
         self._dense, self._torch = output == "dense", to == "torch"
         self._position = Position()
         self._world: World | None = None
@@ -193,7 +202,7 @@ class Loader:
 
     def _data_fingerprint(self) -> int:
         if self._fingerprint is None:
-            self._fingerprint = self.data._core.fingerprint("X")
+            self._fingerprint = self.data._core.fingerprint(self._read.matrices[0])
         return self._fingerprint
 
     # Iteration -----------------------------------------------------------------------------------
@@ -241,7 +250,15 @@ class Loader:
     @property
     def var_names(self) -> list[str]:
         """Names of a batch's genes."""
-        return self._read.genes or self.data._core.gene_names("X", self._join)
+        return self._read.genes or self.data._core.gene_names(self._read.matrices[0], self._join)
+
+    @property
+    def special_tokens(self) -> dict[str, int]:
+        """Ids of the special tokens; those that a vocabulary lacks come after its last id."""
+        if self._read.tokens is None:
+            return {}
+        found = _core.special_tokens(self._read.tokens, len(self.var_names))
+        return {name: number for name, number, _ in found}
 
     def quality(self, label: str | None = None, batches: int = 1000) -> Quality:
         """Measures how random this process's first batches of the epoch are; reads no matrix.
@@ -290,6 +307,7 @@ class Loader:
             self._read.memory = (self._memory or min(_MEMORY, share)) // workers
             self._core = _core.Loader(self.data._core, self._orders(), self._read, *self._reader)
             self._layout = self._make_layout()
+            self._tell_appended()
             self._started_in = engine_started()
         return self._core
 
@@ -299,14 +317,24 @@ class Loader:
             if column.name in self._read.obs_levels:
                 self._warn_of_levels(column.name, set(column.levels))
         return BatchLayout(
-            {name: number for number, name in enumerate(self._matrices)},
+            {name: number for number, name in enumerate(self._matrices) if number > 0 or not self.tokenizer},
             {name: number for number, name in enumerate(self._read.obsm)},
             {column.name: number for number, column in enumerate(columns)},
             self._dense,
             self._torch,
             frozenset(column.name for column in columns if column.kind == "codes"),
             self._unknown,
+            token_parts(self.tokenizer) if self.tokenizer else (),
+            self._selection is not None,
         )
+
+    def _tell_appended(self) -> None:
+        if self._read.tokens is None:
+            return
+        found = _core.special_tokens(self._read.tokens, len(self._core.genes()))
+        appended = ", ".join(f"{name} {number}" for name, number, is_new in found if is_new)
+        if appended:
+            log.info("special tokens after the last of the vocabulary: %s", appended)
 
     def _warn_of_levels(self, name: str, levels: set[str]) -> None:
         others = [level for level in self._data_levels()[name] if level not in levels]

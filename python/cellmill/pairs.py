@@ -37,6 +37,12 @@ class _Half:
     def obsm(self, number: int) -> np.ndarray:
         return self._core.obsm(number)[self._rows]
 
+    def tokens(self, part: str) -> np.ndarray:
+        return self._core.tokens(part)[self._rows]
+
+    def genes(self) -> np.ndarray:
+        return self._core.genes()
+
     def obs(self, number: int) -> np.ndarray:
         return self._core.obs(number)[self._rows]
 

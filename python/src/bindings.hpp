@@ -35,6 +35,7 @@ void bind_loader(nb::module_& module);
 void bind_orders(nb::module_& module);
 void bind_position(nb::module_& module);
 void bind_split(nb::module_& module);
+void bind_tokens(nb::module_& module);
 
 /// Lets Ctrl-C through while C++ waits without the interpreter's lock.
 void check_signals();

@@ -5,6 +5,7 @@
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/shared_ptr.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/variant.h>
 #include <nanobind/stl/vector.h>
 
 #include "bindings.hpp"
@@ -37,6 +38,22 @@ nb::object matrix_array(const std::shared_ptr<Batch>& batch, std::size_t m, cons
   return nb::cast(array_over(std::span(matrix.values).first(nnz), owner));
 }
 
+template <class Value, class Stored>
+nb::object tokens_of(RawVector<Stored>& stored, const Batch& batch, nb::handle owner) {
+  static_assert(sizeof(Value) == sizeof(Stored));
+  const auto rows = static_cast<std::size_t>(batch.n_rows());
+  const auto length = static_cast<std::size_t>(batch.tokens.length);
+  return nb::cast(nb::ndarray<nb::numpy, Value>(reinterpret_cast<Value*>(stored.data()),
+                                                {rows, length}, owner));
+}
+
+nb::object token_array(Batch& batch, std::string_view part, nb::handle owner) {
+  BatchTokens& tokens = batch.tokens;
+  if (part == "input_ids") return tokens_of<std::int64_t>(tokens.ids, batch, owner);
+  if (part == "attention_mask") return tokens_of<bool>(tokens.attention_mask, batch, owner);
+  return tokens_of<float>(part == "values" ? tokens.values : tokens.masked_values, batch, owner);
+}
+
 nb::object rows_by_columns(RawVector<float>& values, std::size_t rows, nb::handle owner) {
   const std::size_t columns = rows == 0 ? 0 : values.size() / rows;
   return nb::cast(nb::ndarray<nb::numpy, float>(values.data(), {rows, columns}, owner));
@@ -52,6 +69,14 @@ void bind_loader(nb::module_& module) {
       .def_rw("obs_levels", &ReadOptions::obs_levels)
       .def_rw("obsm", &ReadOptions::obsm)
       .def_rw("genes", &ReadOptions::genes, nb::arg().none())
+      .def_rw("tokens", &ReadOptions::tokens, nb::arg().none())
+      .def("set_selection",
+           [](ReadOptions& o, const std::string& kind, std::int64_t count) {
+             o.selection = {kind == "random_expressed" ? GeneSelection::Kind::random_expressed
+                                                       : GeneSelection::Kind::most_expressed,
+                            count};
+           })
+      .def_rw("seed", &ReadOptions::seed)
       .def_rw("threads", &ReadOptions::threads)
       .def_rw("memory", &ReadOptions::memory)
       .def("set_dense", [](ReadOptions& o) { o.layout = BatchLayout::dense; })
@@ -74,6 +99,9 @@ void bind_loader(nb::module_& module) {
       .def_ro("global_batch", &Batch::global_batch)
       .def("rows",
            [](nb::handle self) { return array_over(std::span(nb::cast<Batch&>(self).rows), self); })
+      .def(
+          "genes",
+          [](nb::handle self) { return array_over(std::span(nb::cast<Batch&>(self).genes), self); })
       .def("n_cols", [](const Batch& batch, std::size_t m) { return batch.matrices.at(m).n_cols; })
       .def("csr",
            [](nb::handle self, std::size_t m) {
@@ -89,6 +117,10 @@ void bind_loader(nb::module_& module) {
              BatchMatrix& matrix = batch.matrices.at(m);
              return nb::cast(nb::ndarray<nb::numpy, float>(
                  matrix.dense.data(), {rows, static_cast<std::size_t>(matrix.n_cols)}, self));
+           })
+      .def("tokens",
+           [](nb::handle self, const std::string& part) {
+             return token_array(nb::cast<Batch&>(self), part, self);
            })
       .def("obsm",
            [](nb::handle self, std::size_t k) {

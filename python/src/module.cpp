@@ -75,6 +75,7 @@ NB_MODULE(_core, module) {  // NOLINT: the macro's own
   });
   python::bind_codec(module);
   python::bind_dataset(module);
+  python::bind_tokens(module);
   python::bind_loader(module);
   python::bind_orders(module);
   python::bind_position(module);

@@ -19,11 +19,16 @@ def plates(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [str(folder / "plate1.h5ad"), str(folder / "plate2.h5ad")]
 
 
-@pytest.fixture(scope="session")
-def pbmc3k() -> str:
-    path = SHARED / "pbmc3k" / "pbmc3k_raw.h5ad"
+def shared(name: str) -> str:
+    """A published file; a test that needs one skips where it is absent."""
+    path = SHARED / name
     if not path.exists():
         if os.environ.get("CI") == "true":
             pytest.fail(f"{path} is not there")
         pytest.skip(f"{path} is not there")
     return str(path)
+
+
+@pytest.fixture(scope="session")
+def pbmc3k() -> str:
+    return shared("pbmc3k/pbmc3k_raw.h5ad")

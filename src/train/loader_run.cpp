@@ -133,6 +133,7 @@ void LoaderRun::begin_visit(std::int64_t number) {
     window.rows.assign(static_cast<std::size_t>(window.batch_size), -1);
   }
   auto work = parts_.windows.plan(std::move(window), visit.plan->wanted);
+  work->epoch = visit.epoch;
   const std::int64_t cost = parts_.windows.cost(*work);
   if (number == 0) {
     reserve_batches(parts_.windows.composed_bytes(*work));

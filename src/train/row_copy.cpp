@@ -104,9 +104,8 @@ std::int64_t keep_slots(RowBuffers row, std::int64_t nnz, std::span<const std::i
   return kept;
 }
 
-double row_factor(const RowTransform& transform, const float* values, std::int64_t nnz) {
-  if (!transform.target_sum) return 1;
-  // Eight sums at a time, in an order that does not depend on the machine.
+double row_total(const float* values, std::int64_t nnz) {
+  // Eight sums at a time.
   constexpr std::int64_t lanes = 8;
   std::array<double, lanes> sums{};
   std::int64_t i = 0;
@@ -116,8 +115,11 @@ double row_factor(const RowTransform& transform, const float* values, std::int64
     }
   }
   for (; i < nnz; ++i) sums[0] += static_cast<double>(values[i]);
-  const double sum = std::accumulate(sums.begin(), sums.end(), 0.0);
-  return sum > 0 ? *transform.target_sum / sum : 1;
+  return std::accumulate(sums.begin(), sums.end(), 0.0);
+}
+
+double row_factor(const RowTransform& transform, double total) {
+  return transform.target_sum && total > 0 ? *transform.target_sum / total : 1;
 }
 
 void apply_transform(const RowTransform& transform, double factor, std::span<float> values) {

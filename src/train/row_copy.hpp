@@ -40,9 +40,10 @@ struct RowView {
 std::int64_t keep_slots(RowBuffers row, std::int64_t nnz, std::span<const std::int32_t> slots,
                         bool shuffles);
 
-/// The transform's factor of a row whose values these are (all of them).
-[[nodiscard]] double row_factor(const RowTransform& transform, const float* values,
-                                std::int64_t nnz);
+/// The sum of a row's values, in an order that does not depend on the machine.
+[[nodiscard]] double row_total(const float* values, std::int64_t nnz);
+/// The transform's factor of a row with this total.
+[[nodiscard]] double row_factor(const RowTransform& transform, double total);
 void apply_transform(const RowTransform& transform, double factor, std::span<float> values);
 
 }  // namespace cellmill

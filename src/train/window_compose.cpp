@@ -1,9 +1,14 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstring>
 #include <span>
 #include <utility>
 
+#include "cellmill/core/error.hpp"
 #include "cellmill/core/stream_copy.hpp"
+#include "cellmill/core/text.hpp"
+#include "train/gene_selection.hpp"
 #include "train/window_reader.hpp"
 
 namespace cellmill {
@@ -50,23 +55,28 @@ void for_wanted_rows(const WindowWork& work, const WindowWork::Read& read, std::
 
 }  // namespace
 
-std::int64_t WindowReader::finish_row(std::size_t m, std::int32_t source, RowBuffers row,
-                                      std::int64_t nnz) const {
+WindowReader::Finished WindowReader::finish_row(std::size_t m, std::int32_t source, RowBuffers row,
+                                                std::int64_t nnz) const {
   // The total is over all genes, also when few are kept.
-  const double factor = row_factor(transform(m), row.values, nnz);
+  const bool summed = needs_total(m) || transform(m).target_sum.has_value();
+  const double total = summed ? row_total(row.values, nnz) : 0;
+  const double factor = row_factor(transform(m), total);
   const auto slots = matrices_[m]->slots(source);
   if (!slots.empty()) nnz = keep_slots(row, nnz, slots, matrices_[m]->shuffles(source));
   apply_transform(transform(m), factor, {row.values, static_cast<std::size_t>(nnz)});
-  return nnz;
+  return {nnz, total};
 }
 
-RowView WindowReader::finished_row(std::size_t m, std::int32_t source, const StoredRow& row) const {
+WindowReader::FinishedView WindowReader::finished_row(std::size_t m, std::int32_t source,
+                                                      const StoredRow& row) const {
   const RowBuffers room = row_scratch(row.nnz);
   const std::int32_t n_cols = matrices_[m]->source(source).n_cols();
   if (matrices_[m]->slots(source).empty() && !transform(m).any()) {
-    return view_row(row, n_cols, room);
+    const RowView view = view_row(row, n_cols, room);
+    return {view, needs_total(m) ? row_total(view.values, view.nnz) : 0};
   }
-  return {room.columns, room.values, finish_row(m, source, room, copy_row(row, n_cols, room))};
+  const Finished done = finish_row(m, source, room, copy_row(row, n_cols, room));
+  return {{room.columns, room.values, done.nnz}, done.total};
 }
 
 void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r) const {
@@ -74,11 +84,12 @@ void WindowReader::decode_direct(WindowWork& work, std::size_t m, std::size_t r)
   WindowWork::MatrixWork& of = work.matrices[m];
   const MatrixSource& source = matrices_[m]->source(read.source);
   const std::int64_t first_row = data_->rows_of_source(read.source).begin;
-  const bool dense = options_.layout == BatchLayout::dense;
+  const bool dense = composes_dense();
   for_wanted_rows(
       work, read, first_row, source, *of.fetched[r], [&](const StoredRow& row, auto targets) {
-        const RowView found = finished_row(m, read.source, row);
+        const FinishedView found = finished_row(m, read.source, row);
         for (const WindowWork::Target& target : targets) {
+          if (needs_total(m)) of.totals[static_cast<std::size_t>(target.place)] = found.total;
           const std::int64_t in_window = target.place / work.window.batch_size;
           const std::int64_t in_batch = target.place % work.window.batch_size;
           const auto wanted = std::lower_bound(
@@ -108,7 +119,7 @@ void WindowReader::decode_staged(WindowWork& work, std::size_t m, std::size_t r)
   WindowWork::MatrixWork::Staged& staged = of.staged[r];
   for_wanted_rows(
       work, read, first_row, source, *of.fetched[r], [&](const StoredRow& row, auto targets) {
-        const RowView found = finished_row(m, read.source, row);
+        const FinishedView found = finished_row(m, read.source, row);
         const auto at = static_cast<std::int64_t>(staged.columns.size());
         staged.columns.insert(staged.columns.end(), found.columns, found.columns + found.nnz);
         staged.values.insert(staged.values.end(), found.values, found.values + found.nnz);
@@ -116,6 +127,7 @@ void WindowReader::decode_staged(WindowWork& work, std::size_t m, std::size_t r)
           const auto place = static_cast<std::size_t>(target.place);
           of.nnz[place] = static_cast<std::int32_t>(found.nnz);
           of.staged_at[place] = at;
+          if (needs_total(m)) of.totals[place] = found.total;
         }
       });
 }
@@ -143,7 +155,7 @@ void WindowReader::compose_direct(WindowWork& work, std::size_t wanted, std::siz
                                   BatchMatrix& out) const {
   const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
   const std::size_t rows = out.indptr.size() - 1;
-  if (options_.layout == BatchLayout::dense) {
+  if (composes_dense()) {
     for (std::size_t row = 0; row < rows; ++row) {
       if (work.read_of_place[static_cast<std::size_t>(begin) + row] >= 0) continue;
       const std::span<float> empty = dense_row(out, static_cast<std::int64_t>(row));
@@ -170,7 +182,7 @@ void WindowReader::compose_direct(WindowWork& work, std::size_t wanted, std::siz
 }
 
 void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::size_t m,
-                                  BatchMatrix& out) const {
+                                  BatchMatrix& out, TokenWriter* tokens) const {
   const JoinedMatrix& matrix = *matrices_[m];
   const WindowWork::MatrixWork& of = work.matrices[m];
   const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
@@ -179,14 +191,14 @@ void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::siz
   const auto place_of = [&](std::int64_t row) { return static_cast<std::size_t>(begin + row); };
   // Rows are decoded one behind the other: straight into the batch where they keep all they have,
   // else a few at a time, in the cache.
-  const bool dense = options_.layout == BatchLayout::dense;
-  const bool straight = !dense && matrix.keeps_all();
+  const bool dense = composes_dense();
+  const bool straight = !dense && !tokens && matrix.keeps_all();
   constexpr std::int64_t a_few = 16;
   const std::size_t all = static_cast<std::size_t>(out.nnz()) + PackedRows::slack;
   if (dense) {
     resize_for_reuse(out.dense,
                      static_cast<std::size_t>(rows) * static_cast<std::size_t>(out.n_cols));
-  } else {
+  } else if (!tokens) {
     resize_for_reuse(out.indices, all);
     resize_for_reuse(out.values, all);
   }
@@ -220,8 +232,15 @@ void WindowReader::compose_packed(WindowWork& work, std::size_t wanted, std::siz
     for (std::int64_t row = first; row < last; ++row) {
       const std::int64_t had = of.nnz[place_of(row)];
       const bool is_there = work.read_of_place[place_of(row)] >= 0;
-      const std::int64_t nnz = is_there ? finish_row(m, source, from, had) : 0;
-      if (dense) {
+      const auto [nnz, total] = is_there ? finish_row(m, source, from, had) : Finished{};
+      if (tokens) {
+        const auto count = static_cast<std::size_t>(nnz);
+        const auto in_batch = static_cast<std::uint32_t>(row);
+        if (is_there) {
+          add_tokens(work, place_of(row),
+                     {{from.columns, count}, {from.values, count}, total, in_batch}, *tokens);
+        }
+      } else if (dense) {
         scatter({from.columns, from.values, nnz}, dense_row(out, row));
       } else if (!straight) {
         std::copy_n(from.columns, nnz, out.indices.data() + end);
@@ -258,6 +277,59 @@ void WindowReader::compose_obsm(WindowWork& work, std::size_t wanted, Batch& bat
   }
 }
 
+void WindowReader::compose_matrix(WindowWork& work, std::size_t wanted, std::size_t m,
+                                  BatchMatrix& out, TokenWriter* tokens) const {
+  out.n_cols = matrices_[m]->n_cols();
+  if (stays_packed(m)) {
+    compose_packed(work, wanted, m, out, tokens);
+  } else if (goes_direct(m)) {
+    compose_direct(work, wanted, m, out);
+  } else {
+    compose_staged(work, wanted, m, out);
+  }
+}
+
+void WindowReader::add_tokens(const WindowWork& work, std::size_t place, TokenInput cell,
+                              TokenWriter& tokens) const {
+  try {
+    tokens.add(cell);
+  } catch (const Error& error) {
+    const Dataset::Place at = data_->place(work.window.rows[place]);
+    throw Error(error.kind(),
+                fmt::format("{}: {}, row {}: {}", data_->source(at.source).path().string(),
+                            options_.matrices.front(), grouped(at.row), error.what()));
+  }
+}
+
+void WindowReader::compose_tokens(WindowWork& work, std::size_t wanted, Batch& batch) const {
+  const WindowWork::MatrixWork& of = work.matrices.front();
+  const std::int64_t begin = work.wanted[wanted].in_window * work.window.batch_size;
+  const auto nnz = std::span(of.nnz).subspan(static_cast<std::size_t>(begin), batch.rows.size());
+  const std::int32_t most = nnz.empty() ? 0 : *std::max_element(nnz.begin(), nnz.end());
+  TokenWriter tokens(*tokenizer_, {options_.seed, work.epoch, batch.global_batch}, batch.n_rows(),
+                     most, batch.tokens);
+  BatchMatrix& matrix = batch.matrices.front();
+  compose_matrix(work, wanted, 0, matrix, &tokens);
+  for (std::size_t row = 0; row < batch.rows.size() && !stays_packed(0); ++row) {
+    const std::size_t place = static_cast<std::size_t>(begin) + row;
+    if (work.read_of_place[place] < 0) continue;
+    const auto at = static_cast<std::size_t>(matrix.indptr[row]);
+    const auto count = static_cast<std::size_t>(matrix.indptr[row + 1]) - at;
+    add_tokens(
+        work, place,
+        {std::span(matrix.indices).subspan(at, count), std::span(matrix.values).subspan(at, count),
+         of.totals.empty() ? 0 : of.totals[place], static_cast<std::uint32_t>(row)},
+        tokens);
+  }
+  tokens.finish();
+}
+
+void WindowReader::select_genes(const WindowWork& work, Batch& batch) const {
+  const TokenDraws draws(options_.seed, work.epoch, batch.global_batch);
+  batch.genes = select_columns(*options_.selection, batch.matrices.front(), draws);
+  for (BatchMatrix& matrix : batch.matrices) keep_columns(matrix, batch.genes, options_.layout);
+}
+
 std::shared_ptr<Batch> WindowReader::compose(WindowWork& work, std::size_t wanted) const {
   // Where nothing was decoded into it yet, the batch given back last, which is in the caches still.
   std::shared_ptr<Batch> batch = std::move(work.batches[wanted]);
@@ -268,16 +340,13 @@ std::shared_ptr<Batch> WindowReader::compose(WindowWork& work, std::size_t wante
   batch->rows.assign(first, first + std::min<std::int64_t>(window.batch_size, left));
   batch->global_batch = work.wanted[wanted].global_batch;
   for (std::size_t m = 0; m < matrices_.size(); ++m) {
-    BatchMatrix& out = batch->matrices[m];
-    out.n_cols = matrices_[m]->n_cols();
-    if (stays_packed(m)) {
-      compose_packed(work, wanted, m, out);
-    } else if (goes_direct(m)) {
-      compose_direct(work, wanted, m, out);
+    if (m == 0 && tokenizer_) {
+      compose_tokens(work, wanted, *batch);
     } else {
-      compose_staged(work, wanted, m, out);
+      compose_matrix(work, wanted, m, batch->matrices[m], nullptr);
     }
   }
+  if (options_.selection) select_genes(work, *batch);
   compose_obsm(work, wanted, *batch);
   for (std::size_t c = 0; c < obs_.size(); ++c) {
     Batch::Column& column = batch->obs[c];

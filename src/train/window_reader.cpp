@@ -33,6 +33,14 @@ WindowReader::WindowReader(std::shared_ptr<const Dataset> data, ReadOptions opti
   for (const std::string& name : options_.matrices) {
     matrices_.push_back(std::make_unique<JoinedMatrix>(*data_, name, options_, arena));
   }
+  if (options_.tokens) {
+    if (options_.layout == BatchLayout::dense) throw usage_error("tokens are no dense matrix");
+    if (options_.transform.any() && std::holds_alternative<GeneformerOptions>(*options_.tokens)) {
+      throw usage_error("Geneformer takes raw counts; expected no transform");
+    }
+    tokenizer_ = make_tokenizer(*options_.tokens, matrices_.front()->genes());
+  }
+  if (options_.selection) check_selection();
   for (const std::string& column : options_.obs) {
     obs_.push_back(data_->obs(column));
     if (const auto fixed = options_.obs_levels.find(column); fixed != options_.obs_levels.end()) {
@@ -55,6 +63,19 @@ WindowReader::WindowReader(std::shared_ptr<const Dataset> data, ReadOptions opti
       columns = info.shape[1];
     }
     obsm_columns_.push_back(std::max<std::int64_t>(columns, 0));
+  }
+}
+
+void WindowReader::check_selection() const {
+  if (tokenizer_) throw usage_error("a selection of genes does not go with tokens");
+  if (options_.selection->count < 1) {
+    throw usage_error(fmt::format("a selection of {} genes found, expected 1 or more",
+                                  options_.selection->count));
+  }
+  for (std::size_t m = 1; m < matrices_.size(); ++m) {
+    if (matrices_[m]->genes() == matrices_.front()->genes()) continue;
+    throw usage_error(fmt::format("{} has other genes than {}, so they can't be selected together",
+                                  options_.matrices[m], options_.matrices.front()));
   }
 }
 
@@ -156,7 +177,7 @@ std::int64_t WindowReader::cost(const WindowWork& work) const {
     bytes += static_cast<std::int64_t>(slack * static_cast<double>(nnz) *
                                        matrices_[m]->encoded_bytes_per_nonzero());
     if (stays_packed(m)) continue;
-    if (options_.layout == BatchLayout::dense) {
+    if (composes_dense()) {
       bytes +=
           static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * matrices_[m]->n_cols();
     } else {
@@ -172,9 +193,18 @@ std::int64_t WindowReader::cost(const WindowWork& work) const {
 
 std::int64_t WindowReader::composed_bytes(const WindowWork& work) const {
   std::int64_t bytes = 0;
+  if (tokenizer_) {
+    const std::size_t values = static_cast<std::size_t>(tokenizer_->has_values()) +
+                               static_cast<std::size_t>(tokenizer_->has_masked_values());
+    const std::size_t each = sizeof(std::int64_t) + 1 + values * sizeof(float);
+    for (const WindowWork::Target& target : work.targets) {
+      const std::int64_t most = nnz_of(0, target.row) + tokenizer_->n_special();
+      bytes += std::min(most, tokenizer_->max_length()) * static_cast<std::int64_t>(each);
+    }
+  }
   for (std::size_t m = 0; m < matrices_.size(); ++m) {
-    if (goes_direct(m)) continue;
-    if (options_.layout == BatchLayout::dense) {
+    if (goes_direct(m) || (m == 0 && tokenizer_ && stays_packed(m))) continue;
+    if (composes_dense()) {
       bytes +=
           static_cast<std::int64_t>(work.targets.size() * sizeof(float)) * matrices_[m]->n_cols();
       continue;
@@ -226,6 +256,7 @@ void WindowReader::begin(WindowWork& work) const {
     WindowWork::MatrixWork& of = work.matrices[m];
     of.fetched.resize(work.reads.size());
     of.nnz.assign(places, 0);
+    of.totals.assign(needs_total(m) ? places : 0, 0);
     for (const WindowWork::Target& target : work.targets) {
       of.nnz[static_cast<std::size_t>(target.place)] =
           static_cast<std::int32_t>(nnz_of(m, target.row));
@@ -239,7 +270,7 @@ void WindowReader::begin(WindowWork& work) const {
       if (!work.batches[b]) work.batches[b] = new_batch();
       BatchMatrix& out = work.batches[b]->matrices[m];
       make_offsets(work, b, m, out);
-      if (options_.layout == BatchLayout::dense) {
+      if (composes_dense()) {
         out.n_cols = matrices_[m]->n_cols();
         resize_for_reuse(
             out.dense, (out.indptr.size() - 1) * static_cast<std::size_t>(matrices_[m]->n_cols()));

@@ -15,6 +15,7 @@
 #include "train/joined_matrix.hpp"
 #include "train/row_copy.hpp"
 #include "train/shared_pool.hpp"
+#include "train/token_writer.hpp"
 #include "train/window_work.hpp"
 
 namespace cellmill {
@@ -55,10 +56,15 @@ class WindowReader {
   [[nodiscard]] std::shared_ptr<Batch> compose(WindowWork& work, std::size_t wanted) const;
 
  private:
+  /// Genes are selected from rows.
+  [[nodiscard]] bool composes_dense() const {
+    return options_.layout == BatchLayout::dense && !options_.selection;
+  }
   [[nodiscard]] bool stays_packed(std::size_t m) const { return matrices_[m]->packed(); }
   [[nodiscard]] bool goes_direct(std::size_t m) const {
-    return !stays_packed(m) && (options_.layout == BatchLayout::dense || matrices_[m]->keeps_all());
+    return !stays_packed(m) && (composes_dense() || matrices_[m]->keeps_all());
   }
+  void check_selection() const;
   [[nodiscard]] std::shared_ptr<Batch> new_batch() const;
   [[nodiscard]] const RowTransform& transform(std::size_t m) const;
   [[nodiscard]] std::int64_t nnz_of(std::size_t m, std::int64_t row) const;
@@ -66,21 +72,40 @@ class WindowReader {
                     BatchMatrix& out) const;
   void decode_direct(WindowWork& work, std::size_t m, std::size_t read) const;
   void decode_staged(WindowWork& work, std::size_t m, std::size_t read) const;
-  void compose_packed(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out) const;
+  /// \param tokens takes the rows instead of `out`; null: none
+  void compose_packed(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out,
+                      TokenWriter* tokens) const;
   void compose_staged(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out) const;
   void compose_direct(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out) const;
+  void compose_matrix(WindowWork& work, std::size_t wanted, std::size_t m, BatchMatrix& out,
+                      TokenWriter* tokens) const;
+  void compose_tokens(WindowWork& work, std::size_t wanted, Batch& batch) const;
+  void select_genes(const WindowWork& work, Batch& batch) const;
   void compose_obsm(WindowWork& work, std::size_t wanted, Batch& batch) const;
-  /// A decoded row through slots and transform; \returns what is left of it.
-  std::int64_t finish_row(std::size_t m, std::int32_t source, RowBuffers row,
-                          std::int64_t nnz) const;
+  /// Hands a row to the tokenizer. \param place of the row in the window
+  void add_tokens(const WindowWork& work, std::size_t place, TokenInput cell,
+                  TokenWriter& tokens) const;
+  [[nodiscard]] bool needs_total(std::size_t m) const {
+    return m == 0 && tokenizer_ && tokenizer_->needs_total();
+  }
+  struct Finished {
+    std::int64_t nnz = 0;  ///< what is left
+    double total = 0;      ///< of all genes; where it is needed
+  };
+  /// A decoded row through slots and transform.
+  Finished finish_row(std::size_t m, std::int32_t source, RowBuffers row, std::int64_t nnz) const;
 
   /// A row as it goes into a batch; good until this thread's next one.
-  [[nodiscard]] RowView finished_row(std::size_t m, std::int32_t source,
-                                     const StoredRow& row) const;
+  struct FinishedView : RowView {
+    double total = 0;
+  };
+  [[nodiscard]] FinishedView finished_row(std::size_t m, std::int32_t source,
+                                          const StoredRow& row) const;
 
   std::shared_ptr<const Dataset> data_;
   ReadOptions options_;
   std::vector<std::unique_ptr<JoinedMatrix>> matrices_;
+  std::unique_ptr<Tokenizer> tokenizer_;  ///< of the first matrix; null: none
   std::vector<std::shared_ptr<const ObsValues>> obs_;
   std::vector<std::vector<std::unique_ptr<Array>>> obsm_;  ///< of each, of each source
   std::vector<std::int64_t> obsm_columns_;

@@ -23,6 +23,7 @@ struct WantedBatch {
 struct WindowWork {
   Window window;
   std::vector<WantedBatch> wanted;
+  std::int64_t epoch = 0;
 
   /// A row that is needed, and where: rows[place] of the window.
   struct Target {
@@ -44,6 +45,7 @@ struct WindowWork {
     /// Of each read; given back once decoded, unless packed.
     std::vector<std::shared_ptr<FetchedRows>> fetched;
     std::vector<std::int32_t> nnz;  ///< of each place, as decoded
+    std::vector<double> totals;     ///< of each place, over all genes; empty unless needed
     /// Rows that keep only some of their values wait here, by read, for their batch.
     struct Staged {
       RawVector<std::int32_t> columns;

@@ -12,6 +12,7 @@
 #include "cellmill/train/batch.hpp"
 #include "cellmill/train/dataset.hpp"
 #include "cellmill/train/order.hpp"
+#include "cellmill/train/tokenizer.hpp"
 
 namespace cellmill {
 
@@ -20,6 +21,16 @@ struct RowTransform {
   std::optional<double> target_sum;  ///< scaled to this total, over all genes of the source
   bool log1p = false;
   [[nodiscard]] bool any() const { return target_sum.has_value() || log1p; }
+};
+
+/// Which genes a batch keeps, chosen by what is in it.
+struct GeneSelection {
+  enum class Kind {
+    most_expressed,   ///< those with the largest sums; ties by column rising
+    random_expressed  ///< any of those that a cell of the batch expresses, all equally likely
+  };
+  Kind kind = Kind::most_expressed;
+  std::int64_t count = 2048;  ///< random_expressed: fewer if not so many are expressed
 };
 
 /// What a batch holds, and what it may take to make it.
@@ -34,6 +45,11 @@ struct ReadOptions {
   /// The genes, in this order, instead of those that the sources have; absent ones are zero.
   std::optional<std::vector<std::string>> genes;
   RowTransform transform;  ///< of the first matrix
+  /// The first matrix comes as tokens; CSR only. An outer join leaves each cell all of its genes.
+  std::optional<TokenizerOptions> tokens;
+  /// By the first matrix, once it is transformed; of the others too. Not with tokens.
+  std::optional<GeneSelection> selection;
+  std::uint64_t seed = 0;  ///< of random draws in a batch
   int threads = 1;
   std::int64_t memory = std::int64_t{4} << 30;  ///< for all buffers
 };

@@ -1,0 +1,57 @@
+"""Tokens as torch tensors."""
+
+from __future__ import annotations
+
+import pickle
+from typing import Any
+
+import pytest
+
+import cellmill as cm
+from peers import peer
+
+torch = peer("torch")
+from torch.utils.data import DataLoader  # noqa: E402
+
+SHAPE: dict[str, Any] = {"batch_size": 32, "order": cm.Shuffle(block=8, window=128), "to": "torch"}
+
+
+@pytest.fixture(scope="module")
+def vocab(plates: list[str]) -> dict[str, int]:
+    return {name: number for number, name in enumerate(cm.open(plates).var_names)}
+
+
+def test_tokens_are_tensors_of_the_types_that_models_take(plates: list[str], vocab: dict[str, int]) -> None:
+    batch = next(iter(cm.Loader(plates, **SHAPE, output=cm.ScGPT(vocab))))
+    assert batch.input_ids.dtype == torch.int64
+    assert batch.attention_mask.dtype == torch.bool
+    assert batch["values"].dtype == batch.masked_values.dtype == torch.float32
+    assert batch.input_ids.shape == batch.attention_mask.shape == batch["values"].shape
+    assert batch.to("cpu").input_ids.equal(batch.input_ids)
+    assert list(batch) == ["input_ids", "attention_mask", "values", "masked_values", "rows", "valid"]
+    medians = dict.fromkeys(vocab, 1.0)
+    batch = next(iter(cm.Loader(plates, **SHAPE, output=cm.Geneformer(vocab, medians=medians))))
+    assert list(batch) == ["input_ids", "attention_mask", "rows", "valid"]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_workers_draw_the_same(plates: list[str], vocab: dict[str, int], workers: int) -> None:
+    def made(loader: Any) -> dict[tuple[int, ...], list[list[float]]]:
+        return {tuple(batch["rows"].tolist()): batch["masked_values"].tolist() for batch in loader}
+
+    how = {**SHAPE, "output": cm.ScGPT(vocab), "lanes": 2}
+    start = "spawn" if workers else None
+    fed = DataLoader(cm.Loader(plates, **how), batch_size=None, num_workers=workers, multiprocessing_context=start)
+    assert made(fed) == made(cm.Loader(plates, **how))
+
+
+def test_a_loader_of_tokens_can_be_sent_to_another_process(plates: list[str], vocab: dict[str, int]) -> None:
+    loader = cm.Loader(plates, **SHAPE, output=cm.ScGPT(vocab))
+    other = pickle.loads(pickle.dumps(loader))
+    assert next(iter(other)).input_ids.equal(next(iter(loader)).input_ids)
+
+
+def test_genes_of_a_batch_are_a_tensor(plates: list[str]) -> None:
+    batch = next(iter(cm.Loader(plates, **SHAPE, transform=cm.MostExpressed(7), output="dense")))
+    assert batch.genes.dtype == torch.int64
+    assert batch["X"].shape == (32, 7)
