@@ -324,8 +324,8 @@ class Loader:
             self._torch,
             frozenset(column.name for column in columns if column.kind == "codes"),
             self._unknown,
-            token_parts(self.tokenizer) if self.tokenizer else (),
-            self._selection is not None,
+            tokens=token_parts(self.tokenizer) if self.tokenizer else (),
+            selects=self._selection is not None,
         )
 
     def _tell_appended(self) -> None:
