@@ -83,9 +83,13 @@ GeneChoice wanted_genes(const Dataset& data, const JoinedGenes& joined,
 Error no_match_error(std::string_view what, const std::vector<std::string>& wanted,
                      const std::vector<std::string>& genes) {
   const bool mixed = !genes.empty() && looks_like_ids(wanted) != looks_like_ids(genes);
+  // Vocabularies may begin with special tokens.
+  auto example = std::find_if(wanted.begin(), wanted.end(),
+                              [](const std::string& name) { return !name.starts_with('<'); });
+  if (example == wanted.end()) example = wanted.begin();
   return input_error(fmt::format(
       "{}: none of the {} is in the data: asked for e.g. {}, the data has e.g. {}{}", what,
-      grouped(static_cast<std::int64_t>(wanted.size())), wanted.empty() ? "none" : wanted.back(),
+      grouped(static_cast<std::int64_t>(wanted.size())), wanted.empty() ? "none" : *example,
       genes.empty() ? "none" : genes.front(),
       mixed ? "; one looks like gene symbols, the other like ids: name a var column with gene_key"
             : ""));
