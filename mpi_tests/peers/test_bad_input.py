@@ -12,6 +12,7 @@ import h5py
 import numpy as np
 import pytest
 
+from kills import children, send
 from plates import make_plate, read, write_plates
 from program import PROGRAM, Outcome, cellmill, fails, mpirun, succeed
 
@@ -259,9 +260,9 @@ def test_wrong_usage_on_ranks(two_plates, tmp_path):
     fails(run(two_plates, out, "--n-comp", 5, ranks=2), out, 2, "--n-comps")
 
 
-@pytest.mark.parametrize("ranks", RANKS)
+@pytest.mark.parametrize(("ranks", "asked_of"), [(0, "it"), (2, "the launcher"), (2, "the ranks")])
 @pytest.mark.parametrize("kind", [signal.SIGINT, signal.SIGTERM])
-def test_stop_on_request(simulated, tmp_path, ranks, kind):
+def test_stop_on_request(simulated, tmp_path, ranks, asked_of, kind):
     """Ctrl-C and SIGTERM end a run on every rank within seconds."""
     folder = tmp_path / "plates"
     folder.mkdir()
@@ -274,9 +275,11 @@ def test_stop_on_request(simulated, tmp_path, ranks, kind):
     # Somewhere in these 750,000 cells.
     assert any("pass 1 (counts) begins" in line for line in process.stderr)
     asked = time.monotonic()
-    process.send_signal(kind)
+    send(children(process.pid) if asked_of == "the ranks" else [process.pid], kind)
     _, errors = process.communicate(timeout=SECONDS)
     assert time.monotonic() - asked < 5
     assert process.returncode == 1, errors
-    assert errors.count("stopped on request") == 1, errors
+    # A launcher that is asked kills ranks a second after it told them: on a busy machine, before they speak.
+    told = errors.count("stopped on request")
+    assert told == 1 or (told == 0 and asked_of == "the launcher"), errors
     assert list(tmp_path.iterdir()) == [folder]
