@@ -4,6 +4,7 @@
 #include "cellmill/anndata/info.hpp"
 #include "cellmill/anndata/validate.hpp"
 #include "cellmill/core/log.hpp"
+#include "cellmill/storage/claims.hpp"
 #include "h5ad_maker.hpp"
 #include "temp_folder.hpp"
 
@@ -85,6 +86,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   static const TempFolder folder;
   static Arena arena(1);
   static const bool quiet = (configure_log(LogLevel::off, 0), true);
+  static const bool bounded = (limit_claims(std::int64_t{256} << 20), true);  // as --memory does
+  static_cast<void>(bounded);
   static_cast<void>(quiet);
   const fs::path path = folder.path() / "plate.h5ad";
   FuzzInput input(data, size);

@@ -410,6 +410,21 @@ def test_a_trillion_cells_in_a_kilobyte(tmp_path, name, make):
     survives(path)
 
 
+def test_two_billion_genes_that_are_not_there_are_not_listed(tmp_path):
+    path = tmp_path / "plate.h5ad"
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"encoding-type": "anndata", "encoding-version": "0.1.0"})
+        for name, rows in (("obs", 3), ("var", 2**31 - 1)):
+            group = file.create_group(name)
+            group.attrs.update({"encoding-type": "dataframe", "encoding-version": "0.2.0", "_index": "_index"})
+            group.attrs["column-order"] = np.array([], dtype=h5py.string_dtype())
+            group.create_dataset("_index", (rows,), "i8", chunks=(min(rows, 1_000_000),))
+    outcome = bounded("info", path, "--rows", "0:2")
+    assert outcome.status == 1, outcome
+    for word in ("plate.h5ad", "var", "2,147,483,647", "10,000,000"):
+        assert word in outcome.stderr, outcome
+
+
 # What leads out of the store
 # ----------------------------------------------------------------------------------------------------------------------
 

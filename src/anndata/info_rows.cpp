@@ -9,6 +9,7 @@
 #include "cellmill/anndata/csr_rows.hpp"
 #include "cellmill/anndata/info.hpp"
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
 #include "cellmill/storage/array.hpp"
 
 namespace cellmill {
@@ -156,12 +157,20 @@ std::string cell_text(const Json& value) {
   return value.is_null() ? "" : value.dump();
 }
 
+/// More than any assay has: what is shown is held as text.
+constexpr std::int64_t most_genes = 10'000'000;
+
 }  // namespace
 
 Json describe_rows(const std::filesystem::path& path, Range rows) {
   const std::unique_ptr<AnnData> data = AnnData::open(path);
   const Range range{std::min(rows.begin, data->n_obs()), std::min(rows.end, data->n_obs())};
   const Range genes{0, data->n_vars()};
+  if (genes.size() > most_genes) {
+    throw input_error(fmt::format("{}: {} genes declared, the values of at most {} are shown",
+                                  data->var().location(), grouped(genes.size()),
+                                  grouped(most_genes)));
+  }
   Json unreadable = Json::object();
   Json values = {{"begin", range.begin},
                  {"end", range.end},
