@@ -1,3 +1,4 @@
+#include "cellmill/storage/claims.hpp"
 #include "input.hpp"
 #include "storage/json_file.hpp"
 #include "storage/zarr_array.hpp"
@@ -31,6 +32,8 @@ void read_chunks(const cellmill::Array& array) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace cellmill;
+  static const bool bounded = (limit_claims(std::int64_t{16} << 20), true);  // as --memory does
+  static_cast<void>(bounded);
   FuzzInput input(data, size);
   const bool v2 = input.byte() % 2 == 0;
   const std::string_view text = input.text();

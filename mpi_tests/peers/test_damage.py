@@ -100,13 +100,20 @@ def survives(path: Path) -> None:
     """Reads it or says what is wrong."""
     for fault in faults(path):
         assert names(fault, path), fault
-    for command in (["info", path], ["info", path, "--rows", "0:3"], ["convert", path, "-o", path.parent / "out.zarr"]):
+    out = path.parent / "out.zarr"
+    for command in (
+        ["info", path],
+        ["info", path, "--rows", "0:3"],
+        ["convert", path, "-o", out],
+        ["concat", path, path, "--keys", "a,b", "-o", out],
+        ["shard", path, "-o", out],
+    ):
         outcome = bounded(*command)
         assert outcome.status in (0, 1), (command, outcome)
         assert len(outcome.errors) <= 1, (command, outcome.stderr)
         for error in outcome.errors:
             assert names(error, path), (command, error)
-    shutil.rmtree(path.parent / "out.zarr", ignore_errors=True)
+        shutil.rmtree(out, ignore_errors=True)
 
 
 def small_plate() -> ad.AnnData:

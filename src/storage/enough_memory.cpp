@@ -28,7 +28,8 @@ void expect_memory(std::int64_t elements, std::size_t bytes_each) {
   const std::int64_t most = most_claimed();
   if (elements <= most / static_cast<std::int64_t>(bytes_each)) return;
   throw input_error(fmt::format("no memory for {} elements of {} bytes: {} may be used",
-                                grouped(elements), bytes_each, human_bytes(most)));
+                                grouped(elements), grouped(static_cast<std::int64_t>(bytes_each)),
+                                human_bytes(most)));
 }
 
 }  // namespace cellmill

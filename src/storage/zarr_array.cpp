@@ -78,7 +78,9 @@ EncodedChunk ZarrArray::fetch(std::int64_t chunk) const {
 void ZarrArray::expect_room() const {
   // Packed rows are decoded one by one, and how long strings are, only they say.
   if (packed_ || metadata_.element.text == TextForm::vlen_utf8) return;
-  expect_memory(static_cast<std::int64_t>(metadata_.chunk_elements()), metadata_.element.size);
+  const std::size_t stored =
+      metadata_.field ? record_size(metadata_.fields) : metadata_.element.size;
+  expect_memory(static_cast<std::int64_t>(metadata_.stored_chunk_bytes() / stored), stored);
 }
 
 StoredChunk ZarrArray::find(std::int64_t chunk, EncodedChunk& encoded) const {

@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/memory.hpp"
+#include "cellmill/storage/claims.hpp"
 #include "cellmill/storage/group.hpp"
 #include "storage/codecs.hpp"
 #include "storage/zarr_shards.hpp"
@@ -71,6 +73,16 @@ class HostileZarr : public testing::Test {
 };
 
 constexpr std::int64_t trillion = 1'000'000'000'000;
+
+TEST_F(HostileZarr, RecordsAreNotHeldForANarrowField) {  // found by fuzz_chunk
+  const json wide = json::array({"wide", "<i2", json::array({100'000'000})});
+  open({{"dtype", json::array({json::array({"n", "<i4"}), wide})}});
+  write_text(store_ / "a/0", "short");
+  limit_claims(std::int64_t{100} << 20);
+  EXPECT_THAT(message_of([&] { return read_all<double>(*open_zarr(store_)->field("a", "n")); }),
+              HasSubstr("no memory for 4 elements of 200,000,004 bytes"));
+  limit_claims(available_memory());
+}
 
 TEST_F(HostileZarr, ATrillionRowsAreNotHeld) {
   for (const std::int64_t chunk : {1, 1000, 1'000'000'000}) {
