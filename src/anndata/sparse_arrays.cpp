@@ -24,9 +24,11 @@ SparseShape read_sparse_shape(const Group& group) {
   }
   const auto rows = (*shape)[0].get<std::int64_t>();
   const auto cols = (*shape)[1].get<std::int64_t>();
-  if (rows < 0 || cols < 0 || cols > std::numeric_limits<std::int32_t>::max()) {
-    throw input_error(fmt::format("{}: shape {} × {} found, expected at most 2^31 − 1 columns",
-                                  group.location(), rows, cols));
+  constexpr std::int64_t most_rows = std::int64_t{1} << 62;  // so that one more is a number, too
+  if (rows < 0 || rows > most_rows || cols < 0 || cols > std::numeric_limits<std::int32_t>::max()) {
+    throw input_error(
+        fmt::format("{}: shape {} × {} found, expected at most 2^62 rows and 2^31 − 1 columns",
+                    group.location(), rows, cols));
   }
   return {rows, static_cast<std::int32_t>(cols)};
 }

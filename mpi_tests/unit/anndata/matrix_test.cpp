@@ -3,10 +3,12 @@
 
 #include <cstring>
 #include <filesystem>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "cellmill/anndata/csr_rows.hpp"
@@ -305,6 +307,21 @@ TEST_F(CsrMatrixTest, PartsThatDontFitTogetherAreRefused) {
                 (void)write(small, {DType::float32, DType::float32});
               }),
               HasSubstr("X/indices: holds float32, expected integers"));
+}
+
+TEST_F(CsrMatrixTest, ShapesThatCannotBeAreRefused) {
+  constexpr std::int64_t most = std::numeric_limits<std::int64_t>::max();  // found by fuzz_h5ad
+  for (const auto& [rows, cols] : std::vector<std::pair<std::int64_t, std::int64_t>>{
+           {most, 3}, {-1, 3}, {3, -1}, {3, std::int64_t{1} << 31}}) {
+    (void)write(small);
+    {
+      const auto root = open_hdf5(path(), OpenMode::update);
+      root->set_attributes("X", {{"shape", {rows, cols}}});
+    }
+    EXPECT_THAT(message_of([&] { (void)open_matrix(*open_store(path()), "X"); }),
+                HasSubstr("X: shape " + std::to_string(rows) + " × " + std::to_string(cols) +
+                          " found, expected at most 2^62 rows and 2^31 − 1 columns"));
+  }
 }
 
 TEST_F(CsrMatrixTest, OtherEncodingsAreNamed) {
