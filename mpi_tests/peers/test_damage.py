@@ -325,6 +325,31 @@ def test_what_is_wrong_in_a_zarr_store_is_named(tmp_path, zarr_format, element, 
     survives(path)
 
 
+@pytest.mark.parametrize(
+    ("element", "place", "value", "words"),
+    [
+        ("indices", 7, 99999, ["matrix/indices", "99999 found"]),
+        ("indices", 7, -1, ["matrix/indices", "-1 found"]),
+        ("indptr", 5, 0, ["matrix/indptr", "offset 0 found"]),
+        ("shape", 1, 121, ["plate.h5", "121"]),
+    ],
+)
+def test_what_is_wrong_in_a_10x_file_is_named(tmp_path, element, place, value, words):
+    path = tenx_h5(tmp_path)
+    with h5py.File(path, "r+") as file:
+        file["matrix"][element][place] = value
+    refused(path, *words, by=("run",))
+
+
+@pytest.mark.parametrize("entry", ["61 1 1", "0 1 1", "1 121 1", "1 0 1", "1 1", "a b c"])
+def test_what_is_wrong_in_a_10x_folder_is_named(tmp_path, entry):
+    path = mtx_folder(tmp_path, packed=False)
+    lines = (path / "matrix.mtx").read_text().splitlines()
+    lines[-1] = entry
+    (path / "matrix.mtx").write_text("\n".join(lines) + "\n")
+    refused(path, "plate/matrix.mtx", f"{len(lines):,}")
+
+
 def test_shapes_of_a_zarr_store_that_do_not_fit(tmp_path):
     path = write(small_plate(), tmp_path / "plate.zarr")
     group = zarr.open_group(path, mode="r+", use_consolidated=False)

@@ -19,6 +19,10 @@ constexpr std::size_t most_line_bytes = 64 << 20;
 
 }  // namespace
 
+std::string name_with_folder(const std::filesystem::path& path) {
+  return (path.parent_path().filename() / path.filename()).string();
+}
+
 struct LineReader::File {
   gzFile handle = nullptr;
   File() = default;
@@ -30,7 +34,7 @@ struct LineReader::File {
 };
 
 LineReader::LineReader(const std::filesystem::path& path)
-    : name_(path.filename().string()), file_(std::make_unique<File>()), buffer_(buffer_bytes) {
+    : name_(name_with_folder(path)), file_(std::make_unique<File>()), buffer_(buffer_bytes) {
   if (!std::filesystem::exists(path)) throw not_found_error(path.string() + ": no such file");
   file_->handle = gzopen(path.c_str(), "rbe");  // e: not inherited by processes we start
   if (file_->handle == nullptr) {

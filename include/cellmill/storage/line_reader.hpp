@@ -10,6 +10,9 @@
 
 namespace cellmill {
 
+/// `plate7/matrix.mtx`: a file's name where many folders have one of that name.
+[[nodiscard]] std::string name_with_folder(const std::filesystem::path& path);
+
 /// The lines of a text file, plain or gzip, one after the other; the file is never held as a whole.
 class LineReader {
  public:
@@ -23,7 +26,7 @@ class LineReader {
   /// \throws Error(input) if gzip data is corrupt or ends early, or a line has no end
   [[nodiscard]] std::optional<std::string_view> next();
 
-  /// Where the last line was, for messages: `matrix.mtx.gz: line 12`.
+  /// Where the last line was, for messages: `plate7/matrix.mtx.gz: line 12`.
   [[nodiscard]] std::string location() const;
 
  private:

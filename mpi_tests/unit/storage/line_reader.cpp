@@ -67,7 +67,7 @@ TEST_F(LineReaderTest, SaysWhereItIs) {
   LineReader reader(write("a.txt", "one\ntwo\n"));
   (void)reader.next();
   (void)reader.next();
-  EXPECT_EQ(reader.location(), "a.txt: line 2");
+  EXPECT_EQ(reader.location(), folder_.path().filename().string() + "/a.txt: line 2");
 }
 
 TEST_F(LineReaderTest, CutAndCorruptGzipIsAnError) {

@@ -13,6 +13,7 @@
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/ranges.hpp"
 #include "cellmill/core/text.hpp"
+#include "cellmill/storage/line_reader.hpp"
 
 namespace cellmill {
 
@@ -152,7 +153,7 @@ std::shared_ptr<ScratchFile> scratch_for(const std::filesystem::path& mtx,
     throw io_error(
         fmt::format("{}: no disk has the {} free that it takes to read it; name one by "
                     "TMPDIR",
-                    mtx.filename().string(), human_bytes(bytes)));
+                    name_with_folder(mtx), human_bytes(bytes)));
   }
   return std::make_shared<ScratchFile>(found);
 }
@@ -162,7 +163,7 @@ ScratchCsr mtx_to_csr(const std::filesystem::path& mtx, const std::string& locat
   MtxFile file(mtx);
   if (file.columns() != columns) {
     throw input_error(fmt::format("{}: {} columns found, expected {}, as many as barcodes",
-                                  mtx.filename().string(), grouped(file.columns()),
+                                  name_with_folder(mtx), grouped(file.columns()),
                                   grouped(columns)));
   }
   const std::int64_t bytes = 8 * (file.entries() + columns + 1);

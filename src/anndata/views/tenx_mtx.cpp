@@ -143,7 +143,7 @@ Node tenx_mtx(const fs::path& path) {
   const ScratchCsr csr = mtx_to_csr(files.matrix, files.name + ": X", cells.rows);
   if (csr.n_cols != features.rows) {
     throw input_error(fmt::format("{}: {} rows found, expected {}, as many as {} has",
-                                  files.matrix.filename().string(), grouped(csr.n_cols),
+                                  name_with_folder(files.matrix), grouped(csr.n_cols),
                                   grouped(features.rows), files.features.filename().string()));
   }
   const bool named = features.columns.size() > 1;
