@@ -124,17 +124,38 @@ std::size_t character_length(std::string_view text) {
   return 0;
 }
 
-}  // namespace
+constexpr std::string_view replacement = "\xEF\xBF\xBD";
 
-std::string printable(std::string_view text) {
-  std::string valid;
-  valid.reserve(text.size());
+/// Characters that a terminal acts on, or that end a line.
+bool is_control(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character[0]);
+  if (first == '\t' || first == '\n') return false;
+  if (first < 0x20 || first == 0x7F) return true;
+  if (first == 0xC2) return static_cast<unsigned char>(character[1]) < 0xA0;
+  return character == "\u2028" || character == "\u2029";
+}
+
+template <class Keep>
+std::string with_kept(std::string_view text, Keep&& keep) {
+  std::string kept;
+  kept.reserve(text.size());
   while (!text.empty()) {
     const std::size_t length = character_length(text);
-    valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : text.substr(0, length);
+    const std::string_view character = text.substr(0, length);
+    kept += length > 0 && keep(character) ? character : replacement;
     text.remove_prefix(std::max<std::size_t>(length, 1));
   }
-  return valid;
+  return kept;
+}
+
+}  // namespace
+
+std::string valid_utf8(std::string_view text) {
+  return with_kept(text, [](std::string_view) { return true; });
+}
+
+std::string printable(std::string_view text) {
+  return with_kept(text, [](std::string_view character) { return !is_control(character); });
 }
 
 }  // namespace cellmill

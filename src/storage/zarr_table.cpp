@@ -30,7 +30,7 @@ struct Placed {
 
 /// The text's characters. What is no UTF-8 is U+FFFD.
 std::u32string characters_of(std::string_view text) {
-  const std::string valid = printable(text);
+  const std::string valid = valid_utf8(text);
   std::u32string characters;
   for (std::size_t i = 0; i < valid.size();) {
     const auto first = static_cast<unsigned char>(valid[i]);

@@ -26,8 +26,11 @@ namespace cellmill {
                                                      std::span<const std::string> names,
                                                      std::size_t count = 3);
 
-/// The text as valid UTF-8: each byte that is not part of a character becomes U+FFFD. For what
-/// comes out of files.
+/// The text as valid UTF-8: each byte that is not part of a character becomes U+FFFD.
+[[nodiscard]] std::string valid_utf8(std::string_view text);
+
+/// What comes out of files, for terminals and logs: valid UTF-8, in which control characters other
+/// than tab and line feed, and the separators U+2028 and U+2029, are U+FFFD.
 [[nodiscard]] std::string printable(std::string_view text);
 
 }  // namespace cellmill

@@ -70,5 +70,15 @@ TEST(Printable, LeavesCharactersAndReplacesOtherBytes) {
   EXPECT_EQ(printable(""), "");
 }
 
+TEST(Printable, LeavesNoControlCharactersButTabAndLineFeed) {
+  EXPECT_EQ(printable("a\tb\nc"), "a\tb\nc");
+  EXPECT_EQ(printable("a\x1B[31mb"), "a\uFFFD[31mb");  // would colour what follows
+  EXPECT_EQ(printable("1\r2\v3\x7F"), "1\uFFFD2\uFFFD3\uFFFD");
+  EXPECT_EQ(printable("\xC2\x85|\xC2\x9F|\xC2\xA0"), "\uFFFD|\uFFFD|\u00A0");
+  EXPECT_EQ(printable("\u2028|\u2029|\u202A"), "\uFFFD|\uFFFD|\u202A");
+  EXPECT_EQ(printable(std::string_view("a\0b", 3)), "a\uFFFDb");
+  EXPECT_EQ(valid_utf8("a\x1B\xA0\r\u2028"), "a\x1B\uFFFD\r\u2028");
+}
+
 }  // namespace
 }  // namespace cellmill
