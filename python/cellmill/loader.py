@@ -260,6 +260,15 @@ class Loader:
         found = _core.special_tokens(self._read.tokens, len(self.var_names))
         return {name: number for name, number, _ in found}
 
+    @property
+    def n_tokens(self) -> int:
+        """Rows that an embedding of the tokens needs: more than any id, those of special tokens too."""
+        if self.tokenizer is None:
+            return 0
+        words = self.tokenizer.words()
+        ids = range(len(self.var_names)) if words is None else words.ids
+        return max([*ids, *self.special_tokens.values()]) + 1
+
     def quality(self, label: str | None = None, batches: int = 1000) -> Quality:
         """Measures how random this process's first batches of the epoch are; reads no matrix.
 

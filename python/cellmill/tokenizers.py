@@ -45,9 +45,11 @@ class Geneformer:
     medians: Mapping[str, float] | None = None
     layer: str | None = None
 
+    def words(self) -> Any:
+        return _vocabulary(self.dictionary, "dictionary", self.medians)
+
     def to_core(self) -> Any:
-        words = _vocabulary(self.dictionary, "dictionary", self.medians)
-        return _core.GeneformerOptions(words, self.version, self.max_length, self.percentile)
+        return _core.GeneformerOptions(self.words(), self.version, self.max_length, self.percentile)
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,12 @@ class ScGPT:
     pad_value: float = 0.0
     layer: str | None = None
 
+    def words(self) -> Any:
+        return _vocabulary(self.vocab, "vocab")
+
     def to_core(self) -> Any:
-        words = _vocabulary(self.vocab, "vocab")
         values = self.masking, self.mask_value, self.pad_value
-        return _core.ScGptOptions(words, self.binning, self.max_length, *values)
+        return _core.ScGptOptions(self.words(), self.binning, self.max_length, *values)
 
 
 @dataclass(frozen=True)
@@ -104,9 +108,11 @@ class RankValue:
     vocab: Tokens | None = None
     layer: str | None = None
 
+    def words(self) -> Any:
+        return None if self.vocab is None else _vocabulary(self.vocab, "vocab")
+
     def to_core(self) -> Any:
-        words = None if self.vocab is None else _vocabulary(self.vocab, "vocab")
-        return _core.RankValueOptions(words, self.max_length)
+        return _core.RankValueOptions(self.words(), self.max_length)
 
 
 Tokenizer = Geneformer | ScGPT | RankValue

@@ -55,3 +55,22 @@ def test_genes_of_a_batch_are_a_tensor(plates: list[str]) -> None:
     batch = next(iter(cm.Loader(plates, **SHAPE, transform=cm.MostExpressed(7), output="dense")))
     assert batch.genes.dtype == torch.int64
     assert batch["X"].shape == (32, 7)
+
+
+def test_an_embedding_has_a_row_for_every_token(plates: list[str], vocab: dict[str, int]) -> None:
+    medians = dict.fromkeys(vocab, 1.0)
+    # As Geneformer's own dictionary: the largest id is a gene's.
+    own = {"<pad>": 0, "<mask>": 1, "<cls>": 2, "<eos>": 3, **{name: number + 4 for name, number in vocab.items()}}
+    made = [
+        (cm.RankValue(), 1),  # <pad>
+        (cm.ScGPT(vocab), 3),
+        (cm.Geneformer(vocab, medians=medians), 2),
+        (cm.Geneformer(vocab, medians=medians, version=2), 4),
+        (cm.Geneformer(own, medians=medians, version=2), 4),
+    ]
+    for tokenizer, n_special in made:
+        loader = cm.Loader(plates, **SHAPE, output=tokenizer)
+        assert loader.n_tokens == len(vocab) + n_special
+        ids = next(iter(loader)).input_ids
+        assert torch.nn.Embedding(loader.n_tokens, 2)(ids).shape == (*ids.shape, 2)
+    assert cm.Loader(plates, **SHAPE).n_tokens == 0
