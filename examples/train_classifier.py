@@ -23,33 +23,31 @@ import cellmill as cm
 
 def train(options: argparse.Namespace, device: torch.device) -> None:
     torch.manual_seed(options.seed)
-    data = cm.open(options.store)
-    levels = cm.Loader(data, obs=[options.label]).categories[options.label]
     loader = cm.Loader(
-        data,
+        options.store,
         batch_size=options.batch_size,
         seed=options.seed,
-        obs={options.label: levels},
+        obs=[options.label],
         transform=[cm.NormalizeTotal(1e4), cm.Log1p()],
         output="dense",
         to="torch",
-        tail="drop",
+        device=device,
     )
-    model = nn.Linear(data.n_vars, len(levels)).to(device)
+    model = nn.Linear(len(loader.var_names), len(loader.categories[options.label])).to(device)
     if dist.get_world_size() > 1:
         model = DistributedDataParallel(model)
-    optimiser = torch.optim.Adam(model.parameters(), lr=options.rate)
+    optimizer = torch.optim.Adam(model.parameters(), lr=options.rate)
     for epoch in range(options.epochs):
         seen = right = 0
         total = torch.zeros(1, device=device)
         for batch in loader:
-            labels = batch[options.label].to(device)
+            labels = batch[options.label]
             known = labels >= 0  # a cell without a label teaches nothing
-            scores = model(batch["X"].to(device))
+            scores = model(batch["X"])
             loss = nn.functional.cross_entropy(scores[known], labels[known])
-            optimiser.zero_grad()
+            optimizer.zero_grad()
             loss.backward()
-            optimiser.step()
+            optimizer.step()
             total += loss.detach()
             seen += int(known.sum())
             right += int((scores[known].argmax(1) == labels[known]).sum())
