@@ -56,3 +56,15 @@ def test_a_loader_that_fails_is_told_and_the_others_go_on(store: Path, tmp_path:
     assert small["cells_per_second"] > 0
     assert "batch_size 5,000 is more than the 1,400 rows" in large["error"]
     assert "skipped: backed: it is run on h5ad files" in text
+
+
+def test_orders_and_outputs_are_measured_beside_the_plain_shuffle(store: Path, tmp_path: Path) -> None:
+    orders, outputs = ["weighted", "balanced", "stratified", "paired"], ["dense", "geneformer", "scgpt", "rank_value"]
+    loaders = ["--loaders", "cellmill", "program"]
+    found, text = bench(tmp_path, store, "--batch-size", 32, *loaders, "--order", *orders, "--output", *outputs)
+    runs = {run["loader"]: run for run in found["runs"]}
+    names = ["cellmill: store.zarr", *(f"cellmill: store.zarr, {name}" for name in orders + outputs)]
+    assert list(runs) == [*names, "program: store.zarr", *(f"program: store.zarr, {name}" for name in orders)]
+    for run in runs.values():
+        assert run["cells_per_second"] > 0
+    assert text.count("× plain") == 2 * len(orders) + len(outputs)
