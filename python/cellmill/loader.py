@@ -10,18 +10,18 @@ from typing import Any
 
 from . import _core
 from .batch import Batch, BatchLayout
+from .config import plain
+from .contents import Contents
 from .core_orders import core_order
-from .dataset import Dataset, Rows, open, resolve_genes, resolve_rows
+from .dataset import Dataset, Rows, open, resolve_rows
 from .errors import InputError
-from .log import log
-from .orders import Log1p, NormalizeTotal, Paired, Sequential, Shuffle, parse_order, parse_transform
+from .orders import Paired, Sequential, Shuffle, parse_order
 from .pairs import batch_of_pairs
 from .position import Position, position_of
 from .processes import check_cuda_fork, check_fork, engine_started, this_worker
 from .quality import Quality, quality_of
-from .selections import split_selection
-from .tokenizers import parse_output, token_parts
-from .world import World, find_world
+from .tokenizers import Tokenizer
+from .world import Membership, World, check_not_shared_out
 
 _MEMORY = 4 << 30
 
@@ -110,59 +110,34 @@ class Loader:
         memory: str | int | None = None,
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name not in ("self", "__class__")}
+        order, output, obs, layers, obsm = map(plain, (order, output, obs, layers, obsm))
+        genes, transform = map(plain, (genes, transform))
         self.data = data if isinstance(data, Dataset) else open(data)
         self.batch_size = int(batch_size)
         self.seed = int(seed)
         self.order = Shuffle() if order is None else parse_order(order)
         self.tail = tail or ("keep" if isinstance(self.order, Sequential) else "drop")
-        output = parse_output(output)
-        self.tokenizer = None if isinstance(output, str) else output
         if to not in ("numpy", "torch"):
             raise InputError(f"to: {to!r} found, expected 'numpy' or 'torch'")
         if to != "torch" and (device is not None or pin_memory):
             raise InputError("device, pin_memory: they are for torch; expected to='torch'")
+        self._contents = Contents(
+            *(self.data, self.seed, output, to == "torch"),
+            **{"obs": obs, "layers": layers, "obsm": obsm, "unknown_label": unknown_label},
+            **{"genes": genes, "join": join, "transform": transform},
+        )
         self._rows = resolve_rows(self.data, rows, filter)
-        self._world_arguments = (rank, world_size, group)
+        self._membership = Membership(rank, world_size, group)
         self._lanes = lanes
         self._threads = threads
         self._memory = _core.parse_bytes(memory) if isinstance(memory, str) else memory
-        self._device, self._pins, self._unknown = device, pin_memory, int(unknown_label)
-        names = [obs] if isinstance(obs, str) else list(obs or [])
-        fixed = obs if isinstance(obs, Mapping) else {}
-        self._read = _core.ReadOptions()
-        extra = [layers] if isinstance(layers, str) else list(layers or [])
-        first = (self.tokenizer and self.tokenizer.layer) or "X"
-        self._read.matrices = [_matrix_path(name) for name in (first, *extra)]
-        self._read.obs = names
-        self._read.obs_levels = {
-            name: [str(level) for level in levels] for name, levels in fixed.items() if levels is not None
-        }
-        self._read.obsm = [obsm] if isinstance(obsm, str) else list(obsm or [])
-        self._read.genes = resolve_genes(genes)
-        self._join = join or ("outer" if self.tokenizer else "inner")
-        self._read.set_join(self._join)
-        self._read.seed = self.seed
-        self._selection, transform = split_selection(transform)
-        if self._selection is not None:
-            self._read.set_selection(self._selection.kind, self._selection.count)
-        steps = parse_transform(transform)
-        target = next((step.target_sum for step in steps if isinstance(step, NormalizeTotal)), None)
-        self._read.set_transform(target, any(isinstance(step, Log1p) for step in steps))
-        if output == "dense":
-            self._read.set_dense()
-        self._matrices = [first, *extra]
-        if self.tokenizer:
-            self._read.tokens = self.tokenizer.to_core()
-        self._dense, self._torch = output == "dense", to == "torch"
+        self._device, self._pins = device, pin_memory
         self._position = Position()
-        self._world: World | None = None
         self._core_order: Any = None
         self._core: Any = None
         self._reader = (0, 1)
         self._layout: BatchLayout | None = None
         self._started_in: int | None = None
-        self._levels: dict[str, list[str]] | None = None
-        self._fingerprint: int | None = None
 
     # Position ------------------------------------------------------------------------------------
 
@@ -182,7 +157,7 @@ class Loader:
                 "state_dict: the position is in DataLoader's workers; torchdata's StatefulDataLoader asks them for it"
             )
         place = self._position.epoch, self._position.batches
-        state = _core.LoaderState.make(self._orders(), self.seed, *place, self._data_fingerprint())
+        state = _core.LoaderState.make(self._orders(), self.seed, *place, self._contents.fingerprint)
         return json.loads(state.to_json())
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -192,7 +167,7 @@ class Loader:
         if saved.lanes != self._orders().lanes:
             self._lanes, self._core_order = saved.lanes, None
         try:
-            saved.check(self._orders(), self._data_fingerprint())
+            saved.check(self._orders(), self._contents.fingerprint)
         except Exception:
             self._lanes, self._core_order = before
             raise
@@ -200,20 +175,19 @@ class Loader:
             self._core = None
         self._position.resume(saved.epoch, saved.batches)
 
-    def _data_fingerprint(self) -> int:
-        if self._fingerprint is None:
-            self._fingerprint = self.data._core.fingerprint(self._read.matrices[0])
-        return self._fingerprint
-
     # Iteration -----------------------------------------------------------------------------------
 
     def __len__(self) -> int:
         """Steps of an epoch: the same on every rank."""
-        world = self._worlds()
+        world = self._world()
         batches = self._orders().batches
         return batches // world.size if self.tail == "drop" else -(-batches // world.size)
 
     def __iter__(self) -> Iterator[Batch]:
+        check_not_shared_out(self._world())
+        return self._batches()
+
+    def _batches(self) -> Iterator[Batch]:
         core = self._started()
         core.go_to(*self._position.begin())
         readers, layout, take = self._reader[1], self._layout, core.next
@@ -238,36 +212,27 @@ class Loader:
     @property
     def categories(self) -> dict[str, list[str]]:
         """Levels of the columns of obs that have codes; their order does not depend on rows."""
-        fixed = self._read.obs_levels
-        return {name: fixed.get(name, levels) for name, levels in self._data_levels().items()}
-
-    def _data_levels(self) -> dict[str, list[str]]:
-        if self._levels is None:
-            columns = [self.data._core.obs(name) for name in self._read.obs]
-            self._levels = {column.name: column.levels for column in columns if column.kind == "codes"}
-        return self._levels
+        return self._contents.categories
 
     @property
     def var_names(self) -> list[str]:
         """Names of a batch's genes."""
-        return self._read.genes or self.data._core.gene_names(self._read.matrices[0], self._join)
+        return self._contents.var_names
+
+    @property
+    def tokenizer(self) -> Tokenizer | None:
+        """How cells become tokens, if they do."""
+        return self._contents.tokenizer
 
     @property
     def special_tokens(self) -> dict[str, int]:
         """Ids of the special tokens; those that a vocabulary lacks come after its last id."""
-        if self._read.tokens is None:
-            return {}
-        found = _core.special_tokens(self._read.tokens, len(self.var_names))
-        return {name: number for name, number, _ in found}
+        return self._contents.special_tokens
 
     @property
     def n_tokens(self) -> int:
         """Rows that an embedding of the tokens needs: more than any id, those of special tokens too."""
-        if self.tokenizer is None:
-            return 0
-        words = self.tokenizer.words()
-        ids = range(len(self.var_names)) if words is None else words.ids
-        return max([*ids, *self.special_tokens.values()]) + 1
+        return self._contents.n_tokens
 
     def quality(self, label: str | None = None, batches: int = 1000) -> Quality:
         """Measures how random this process's first batches of the epoch are; reads no matrix.
@@ -280,9 +245,9 @@ class Loader:
             How many are measured, at most.
         """
         if label is None:
-            label = next(iter(self._data_levels()), None)
+            label = next(iter(self.categories), None)
         labels = None if label is None else self.data._core.obs(label)
-        world = self._worlds()
+        world = self._world()
         measured = _core.measure_order(self._orders(), world.rank, world.size, self.epoch, batches, labels)
         return quality_of(measured, label)
 
@@ -291,16 +256,19 @@ class Loader:
         """Itself: Lightning calls ``sampler.set_epoch``, and adds no sampler of its own."""
         return self
 
+    @property
+    def batch_sampler(self) -> Loader:
+        """Itself: who finds a sampler asks for this one too, and it for its `batch_size`."""
+        return self
+
     # Behind --------------------------------------------------------------------------------------
 
-    def _worlds(self) -> World:
-        if self._world is None:
-            self._world = find_world(*self._world_arguments)
-        return self._world
+    def _world(self) -> World:
+        return self._membership.world(begun=self._core is not None)
 
     def _orders(self) -> Any:
-        if self._core_order is None:
-            lanes = self._lanes or (1 if self.tail == "keep" else self._worlds().size)
+        lanes = self._lanes or (1 if self.tail == "keep" else self._world().size)
+        if self._core_order is None or self._core_order.lanes != lanes:
             options = {"batch_size": self.batch_size, "seed": self.seed, "lanes": lanes, "tail": self.tail}
             self._core_order = core_order(self.data, self._rows, self.order, **options)
         return self._core_order
@@ -308,68 +276,35 @@ class Loader:
     def _started(self) -> Any:
         check_fork(self._started_in if self._core is not None else None)
         if self._core is None:
-            world = self._worlds()
+            world = self._world()
             worker, workers = this_worker() or (0, 1)
             self._reader = (worker * world.size + world.rank, workers * world.size)
-            self._read.threads = self._threads or max(_core.default_threads(world.local_size) // workers, 1)
+            read = self._contents.read
+            read.threads = self._threads or max(_core.default_threads(world.local_size) // workers, 1)
             share = _core.available_memory() // 10 * 7 // world.local_size
-            self._read.memory = (self._memory or min(_MEMORY, share)) // workers
-            self._core = _core.Loader(self.data._core, self._orders(), self._read, *self._reader)
-            self._layout = self._make_layout()
-            self._tell_appended()
+            read.memory = (self._memory or min(_MEMORY, share)) // workers
+            self._core = _core.Loader(self.data._core, self._orders(), read, *self._reader)
+            self._layout = self._contents.layout(self._core)
             self._started_in = engine_started()
         return self._core
 
-    def _make_layout(self) -> BatchLayout:
-        columns = [self._core.obs(number) for number in range(len(self._read.obs))]
-        for column in columns:
-            if column.name in self._read.obs_levels:
-                self._warn_of_levels(column.name, set(column.levels))
-        return BatchLayout(
-            {name: number for number, name in enumerate(self._matrices) if number > 0 or not self.tokenizer},
-            {name: number for number, name in enumerate(self._read.obsm)},
-            {column.name: number for number, column in enumerate(columns)},
-            self._dense,
-            self._torch,
-            frozenset(column.name for column in columns if column.kind == "codes"),
-            self._unknown,
-            tokens=token_parts(self.tokenizer) if self.tokenizer else (),
-            selects=self._selection is not None,
-        )
-
-    def _tell_appended(self) -> None:
-        if self._read.tokens is None:
-            return
-        found = _core.special_tokens(self._read.tokens, len(self._core.genes()))
-        appended = ", ".join(f"{name} {number}" for name, number, is_new in found if is_new)
-        if appended:
-            log.info("special tokens after the last of the vocabulary: %s", appended)
-
-    def _warn_of_levels(self, name: str, levels: set[str]) -> None:
-        others = [level for level in self._data_levels()[name] if level not in levels]
-        if others:
-            log.warning(
-                "obs['%s']: %d of the data's levels, e.g. '%s', are not among those given; their cells get code %d",
-                *(name, len(others), others[0], self._unknown),
-            )
-
     def __reduce__(self) -> Any:
-        return _rebuilt, (self._arguments, self._lanes, self._position.for_another())
+        return _rebuilt, (
+            self._arguments,
+            self._lanes,
+            self._position.for_another(),
+            self._membership.for_another(),
+        )
 
     def __repr__(self) -> str:
         return f"Loader of {self.data!r}, {self.batch_size} cells a batch, {self.order}"
 
 
-def _rebuilt(arguments: dict[str, Any], lanes: int | None, position: tuple[Any, ...]) -> Loader:
+def _rebuilt(arguments: dict[str, Any], lanes: int | None, position: tuple[Any, ...], home: World | None) -> Loader:
     loader = Loader(**arguments)
     loader._lanes, loader._position = lanes, position_of(*position)
+    loader._membership.come_from(home)
     return loader
-
-
-def _matrix_path(name: str) -> str:
-    if name in ("X", "raw.X", "raw/X"):
-        return name.replace(".", "/")
-    return name if name.startswith("layers/") else f"layers/{name}"
 
 
 _torch_class: type[Loader] | None = None

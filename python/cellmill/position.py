@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Any
 
-from .processes import Workers, this_worker
+from .processes import Workers, is_worker_in, this_worker
 
 
 class Position:
@@ -17,9 +18,15 @@ class Position:
         Of all processes; kept by who hands them out.
     """
 
-    def __init__(self, epoch: int = 0, batches: int = 0, resumes: bool = False, shared_fd: int | None = None) -> None:
+    def __init__(self, epoch: int = 0, batches: int = 0, resumes: bool = False) -> None:
         self._epoch, self.batches, self._resumes = epoch, batches, resumes
-        self._workers = Workers(shared_fd) if "torch" in sys.modules else None
+        self._own = Workers() if "torch" in sys.modules else None
+        self._home: Workers | None = None
+        self._came_to = 0
+
+    @property
+    def _workers(self) -> Workers | None:
+        return self._home if self._home is not None and is_worker_in(self._came_to) else self._own
 
     @property
     def epoch(self) -> int:
@@ -66,7 +73,7 @@ class Position:
             self._workers.set_epoch(self._epoch)
 
     def for_another(self) -> tuple[Any, ...]:
-        """What a copy is made from; one in a process that is being spawned shares memory with this."""
+        """What a copy is made from; one in a worker that is being spawned shares memory with this."""
         shared = None if self._workers is None else self._workers.shared_fd()
         return self._epoch, self.batches, self._resumes, shared
 
@@ -75,5 +82,8 @@ class Position:
 
 
 def position_of(epoch: int, batches: int, resumes: bool, shared: Any) -> Position:
-    """The copy that `Position.for_another` gave."""
-    return Position(epoch, batches, resumes, None if shared is None else shared.detach())
+    """The copy that `Position.for_another` gave: it shares memory if it comes to a worker."""
+    position = Position(epoch, batches, resumes)
+    if shared is not None:
+        position._home, position._came_to = Workers(shared.detach()), os.getpid()
+    return position

@@ -76,6 +76,15 @@ def this_worker() -> tuple[int, int] | None:
     return None if info is None else (info.id, info.num_workers)
 
 
+def is_worker_in(process: int) -> bool:
+    """Whether this is a DataLoader's worker, and this process the one of that id.
+
+    What a copy brought along that was spawned with it counts in a worker only: in a process of a job, which is
+    spawned just so, and in workers that are forked from it, it would be another's.
+    """
+    return this_worker() is not None and os.getpid() == process
+
+
 class Workers:
     """What a loader and its copies in a DataLoader's workers know of one another, in shared memory.
 
