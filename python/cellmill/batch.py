@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import InputError
+
 
 class CsrMatrix(NamedTuple):
     """Compressed sparse rows: rows × genes.
@@ -34,9 +36,7 @@ class CsrMatrix(NamedTuple):
         import torch
 
         parts = (torch.from_numpy(part) for part in (self.indptr, self.indices, self.data))
-        # torch 1 checks every element, which takes longer than making the batch; 2 does so if asked.
-        unchecked = getattr(torch, "_sparse_csr_tensor_unsafe", None) if torch.__version__ < "2" else None
-        return (unchecked or torch.sparse_csr_tensor)(*parts, size=self.shape)
+        return _csr_tensor(torch, *parts, size=self.shape)
 
     def to_dense(self) -> np.ndarray:
         """Rows × genes, float32."""
@@ -64,6 +64,9 @@ class BatchLayout(NamedTuple):
     selects: bool = False  #: genes, batch by batch
 
 
+_NO_LAYOUT = BatchLayout({}, {}, {})
+
+
 class Batch(Mapping[str, Any]):
     """Cells and what was asked of them: a mapping, whose entries are attributes too.
 
@@ -81,20 +84,25 @@ class Batch(Mapping[str, Any]):
         Of tokens: cells × the longest one's, int64, bool, float32, float32.
 
     Entries are made when they are first asked for, over the batch's own memory, which is used again
-    once the batch and all of its arrays are gone.
+    once the batch and all of its arrays are gone. ``Batch(entries)`` is one of entries that are there
+    already: torch's DataLoader makes such ones, and so attributes come through it.
     """
 
     __slots__ = ("_core", "_layout", "_made")
 
-    def __init__(self, core: Any, layout: BatchLayout, made: dict[str, Any] | None = None) -> None:
-        self._core = core
-        self._layout = layout
+    def __init__(self, core: Any, layout: BatchLayout | None = None, made: dict[str, Any] | None = None) -> None:
+        if layout is None:
+            core, layout, made = None, _NO_LAYOUT, dict(core)
+        self._core, self._layout = core, layout
         self._made = {} if made is None else made
 
     def __len__(self) -> int:
         return len(self["rows"] if self._core is None else self._core)
 
     def __iter__(self) -> Iterator[str]:
+        if self._core is None:
+            yield from self._made
+            return
         layout = self._layout
         yield from layout.tokens
         yield from layout.matrices
@@ -116,6 +124,8 @@ class Batch(Mapping[str, Any]):
         return made
 
     def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # Python's own, which are asked for before there are entries
+            raise AttributeError(name)
         try:
             return self[name]
         except KeyError:
@@ -160,7 +170,12 @@ class Batch(Mapping[str, Any]):
 
     def pin_memory(self, device: Any = None) -> Batch:
         """The same of torch tensors in pinned memory."""
-        return self._mapped(_pinned)
+        try:
+            return self._mapped(_pinned)
+        except RuntimeError as error:
+            if sys.modules["torch"].cuda.is_available():
+                raise
+            raise InputError("pin_memory: torch finds no GPU that memory could be pinned for") from error
 
     def _mapped(self, change: Any) -> Batch:
         import torch
@@ -173,10 +188,20 @@ class Batch(Mapping[str, Any]):
             if isinstance(value, CsrMatrix):
                 value = value.to_torch()
             found[key] = change(value if isinstance(value, torch.Tensor) else torch.from_numpy(value))
-        return Batch(None, self._layout._replace(torch=True), found)
+        return Batch(found)
+
+    def __reduce__(self) -> Any:
+        return Batch, (dict(self),)
 
     def __repr__(self) -> str:
         return f"Batch of {len(self)} cells: {', '.join(self)}"
+
+
+def _csr_tensor(torch: Any, *parts: Any, size: tuple[int, ...]) -> Any:
+    """Without a check of every element, which takes longer than making the batch."""
+    if torch.__version__ < "2":
+        return torch._sparse_csr_tensor_unsafe(*parts, size=size)
+    return torch.sparse_csr_tensor(*parts, size=size, check_invariants=False)
 
 
 def _pinned(tensor: Any) -> Any:
@@ -184,4 +209,4 @@ def _pinned(tensor: Any) -> Any:
     if tensor.layout != torch.sparse_csr:
         return tensor.pin_memory()
     parts = (tensor.crow_indices(), tensor.col_indices(), tensor.values())
-    return torch.sparse_csr_tensor(*(part.pin_memory() for part in parts), size=tensor.shape)
+    return _csr_tensor(torch, *(part.pin_memory() for part in parts), size=tensor.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -72,100 +73,29 @@ def test_dataloader_gives_every_row_once(plates: list[str]) -> None:
     assert len(rows) == len(set(rows.tolist())) == len(loader) * 32
 
 
-WORKERS = """
-import sys
-import torch.utils.data
-import cellmill as cm
-if __name__ == "__main__":
-    loader = cm.Loader(sys.argv[2:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
-    batches = torch.utils.data.DataLoader(
-        loader, batch_size=None, num_workers=2, multiprocessing_context=sys.argv[1]
-    )
-    print(*(row for batch in batches for row in batch["rows"].tolist()))
-"""
+@pytest.mark.parametrize("to", ["numpy", "torch"])
+def test_batches_come_through_dataloader_as_they_are(plates: list[str], to: str) -> None:
+    data = cm.open(plates)
+    order = cm.Paired("drug", data.obs("drug")["drug"].levels[0], block=8, window=128)
+    loader, alone = (cm.Loader(data, 32, order=order, obs=["drug"], output="dense", to=to) for _ in range(2))
+    for batch, expected in zip(DataLoader(loader, batch_size=None), alone, strict=True):
+        assert isinstance(batch, cm.Batch)
+        assert list(batch) == list(expected)
+        assert len(batch) == len(expected) == 32
+        for part, other in ((batch, expected), (batch.control, expected.control)):
+            assert part.drug.dtype == torch.int64
+            assert part.rows.tolist() == other.rows.tolist()
+            assert (np.asarray(part.X) == np.asarray(other.X)).all()
 
 
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_workers_share_what_one_process_gives(plates: list[str], tmp_path: Path, start: str) -> None:
-    script = tmp_path / "workers.py"
-    script.write_text(WORKERS)
-    command = [sys.executable, str(script), start, *plates]
-    found = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, timeout=120).stdout
-    alone = cm.Loader(plates, **SHAPE, lanes=2)
-    assert [int(word) for word in found.split()] == [row for batch in alone for row in batch.rows.tolist()]
-
-
-EPOCHS = """
-import sys
-import torch.utils.data
-import cellmill as cm
-if __name__ == "__main__":
-    start, persistent = sys.argv[1], sys.argv[2] == "True"
-    loader = cm.Loader(sys.argv[3:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
-    workers = torch.utils.data.DataLoader(
-        loader, batch_size=None, num_workers=2, multiprocessing_context=start, persistent_workers=persistent
-    )
-    found = []
-    while loader.epoch < 3:
-        epoch = loader.epoch
-        found += [(epoch, batch["rows"].tolist()) for batch in workers]
-    batches = iter(workers)
-    next(batches)
-    try:
-        loader.state_dict()
-    except cm.InputError as error:
-        assert "StatefulDataLoader" in str(error), error
-    else:
-        raise AssertionError("the parent has no state to give")
-    assert loader.epoch == 3
-    loader.set_epoch(1)
-    found += [(1, batch["rows"].tolist()) for batch in workers]
-    del batches, workers
-    alone = cm.Loader(sys.argv[3:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
-    expected = []
-    for epoch in (0, 1, 2, 1):
-        alone.set_epoch(epoch)
-        expected += [(epoch, batch.rows.tolist()) for batch in alone]
-    assert found == expected
-    assert loader.epoch == 2
-    if start == "spawn":  # a fork of this process could not go on
-        loader.set_epoch(1)
-        assert [(1, batch.rows.tolist()) for batch in loader] == expected[-len(loader):]
-        assert loader.state_dict()["epoch"] == 2
-"""
-
-
-@pytest.mark.parametrize(("start", "persistent"), [("fork", False), ("fork", True), ("spawn", False)])
-def test_epochs_advance_in_workers_too(plates: list[str], tmp_path: Path, start: str, persistent: bool) -> None:
-    script = tmp_path / "epochs.py"
-    script.write_text(EPOCHS)
-    command = [sys.executable, str(script), start, str(persistent), *plates]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-RESUMED = """
-import sys
-import torch.utils.data
-import cellmill as cm
-shape = {"batch_size": 32, "order": cm.Shuffle(block=8, window=128), "lanes": 2}
-loader = cm.Loader(sys.argv[1:], **shape)
-alone = cm.Loader(sys.argv[1:], **shape)
-state = {**alone.state_dict(), "epoch": 1, "batches": 10}
-loader.load_state_dict(state)
-workers = torch.utils.data.DataLoader(loader, batch_size=None, num_workers=2)
-found = [batch["rows"].tolist() for _ in range(2) for batch in workers]
-alone.set_epoch(1)
-expected = [batch.rows.tolist() for _ in range(2) for batch in alone]
-assert found == expected[10:]
-"""
-
-
-def test_workers_go_on_from_a_state(plates: list[str]) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", RESUMED, *plates], capture_output=True, text=True, timeout=120, check=False
-    )
-    assert done.returncode == 0, done.stderr
+def test_a_batch_goes_to_another_process(plates: list[str]) -> None:
+    loader = cm.Loader(plates, **SHAPE, obs=["cell_line"])
+    batch = next(iter(loader))
+    copied = pickle.loads(pickle.dumps(batch))
+    assert (copied.X.to_dense() == batch.X.to_dense()).all()
+    assert copied.cell_line.tolist() == batch.cell_line.tolist()
+    with pytest.raises(AttributeError, match="a batch has no 'drug'; it has X, cell_line, rows, valid"):
+        _ = copied.drug
 
 
 def test_batches_come_where_they_are_wanted(plates: list[str]) -> None:
@@ -175,6 +105,31 @@ def test_batches_come_where_they_are_wanted(plates: list[str]) -> None:
     assert batch.cell_line.device == batch.X.device == torch.device("cpu")
     with pytest.raises(ValueError, match="expected to='torch'"):
         cm.Loader(plates, **SHAPE, device="cpu")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_pinning_without_a_gpu_is_told(plates: list[str]) -> None:
+    loader = cm.Loader(plates, **SHAPE, to="torch", pin_memory=True)
+    with pytest.raises(ValueError, match="pin_memory: torch finds no GPU"):
+        next(iter(loader))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+@pytest.mark.parametrize("pin", [False, True])
+def test_batches_come_on_the_gpu(plates: list[str], pin: bool) -> None:
+    moved = cm.Loader(plates, **SHAPE, obs=["cell_line"], to="torch", device="cuda", pin_memory=pin)
+    for batch, expected in zip(moved, cm.Loader(plates, **SHAPE, to="torch"), strict=True):
+        assert {batch[name].device.type for name in batch} == {"cuda"}
+        assert batch.rows.tolist() == expected.rows.tolist()
+        assert (batch["X"].to_dense().cpu() == expected["X"].to_dense()).all()
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_pinned_batches_stay_on_the_host(plates: list[str]) -> None:
+    batch = next(iter(cm.Loader(plates, **SHAPE, to="torch", pin_memory=True)))
+    assert batch.rows.is_pinned()
+    assert batch["X"].values().is_pinned()
+    assert batch["X"].device.type == "cpu"
 
 
 def test_a_fork_after_cuda_began_cant_move_batches(plates: list[str]) -> None:
@@ -208,6 +163,7 @@ dist.init_process_group("gloo", init_method=sys.argv[1], rank=int(sys.argv[2]), 
 loader = cm.Loader(sys.argv[3:], batch_size=32, order=cm.Shuffle(block=8, window=128))
 rows = [row for batch in loader for row in batch.rows.tolist()]
 print(len(loader), *rows)
+dist.destroy_process_group()
 """
 
 
@@ -224,36 +180,50 @@ def test_ranks_are_those_of_torch_distributed(plates: list[str], tmp_path: Path)
     assert len(set(first) | set(second)) == len(first) + len(second)
 
 
-def test_import_does_not_bring_torch() -> None:
-    code = "import sys, cellmill; sys.exit('torch' in sys.modules or 'zarr' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
-
-
-STATEFUL = """
+JOINED = """
 import sys
-from torchdata.stateful_dataloader import StatefulDataLoader
+import torch.distributed as dist, torch.multiprocessing, torch.utils.data
 import cellmill as cm
 
-def batches_of(workers):
-    loader = cm.Loader(sys.argv[1:], batch_size=32, order=cm.Shuffle(block=8, window=128), lanes=2)
-    return StatefulDataLoader(loader, batch_size=None, num_workers=workers)
+def train(rank, meeting, loader):
+    assert len(loader) == 43, "alone so far"
+    dist.init_process_group("gloo", init_method=meeting, rank=rank, world_size=2)
+    assert len(loader) == 21
+    workers = torch.utils.data.DataLoader(loader, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    if rank == 1:  # begins when the other's epoch is over, which is not its own
+        dist.barrier()
+    rows = [row for batch in workers for row in batch["rows"].tolist()]
+    if rank == 0:
+        dist.barrier()
+    found = [None, None]
+    dist.all_gather_object(found, rows)
+    assert len(set(found[0]) | set(found[1])) == len(found[0]) + len(found[1]) == 2 * 21 * 32
+    dist.destroy_process_group()  # torch may abort at exit otherwise
 
-for workers in (2, 0):
-    whole = [batch["rows"].tolist() for batch in batches_of(workers)]
-    stopped = batches_of(workers)
-    batches = iter(stopped)
-    assert [next(batches)["rows"].tolist() for _ in range(7)] == whole[:7]
-    state = stopped.state_dict()
-    del batches
-    resumed = batches_of(workers)
-    resumed.load_state_dict(state)
-    assert [batch["rows"].tolist() for batch in resumed] == whole[7:]
+if __name__ == "__main__":
+    loader = cm.Loader(sys.argv[2:], batch_size=32, order=cm.Shuffle(block=8, window=128))
+    torch.multiprocessing.spawn(train, (sys.argv[1], loader), nprocs=2)
+    next(iter(loader))
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    dist.get_world_size = lambda group: 2  # as if another had joined
+    try:
+        iter(loader)
+    except cm.InputError as error:
+        assert "torch.distributed says rank 0 of 2, but this loader has begun as one of 1" in str(error), error
+    else:
+        raise AssertionError("it would read the other's rows")
+    dist.destroy_process_group()
 """
 
 
-def test_torchdatas_loader_saves_and_resumes(plates: list[str]) -> None:
-    peer("torchdata")
-    done = subprocess.run(
-        [sys.executable, "-c", STATEFUL, *plates], capture_output=True, text=True, timeout=240, check=False
-    )
+def test_processes_may_join_after_a_loader_was_asked(plates: list[str], tmp_path: Path) -> None:
+    script = tmp_path / "joined.py"
+    script.write_text(JOINED)
+    command = [sys.executable, str(script), f"file://{tmp_path}/meeting", *plates]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_import_does_not_bring_torch() -> None:
+    code = "import sys, cellmill; sys.exit('torch' in sys.modules or 'zarr' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
