@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from . import _core
 from .batch import Batch, CsrMatrix
 from .commands import concat, convert, info, report, run, shard, simulate, validate
@@ -35,7 +38,18 @@ from .quality import Measure, Quality
 from .selections import MostExpressed, RandomExpressed
 from .tokenizers import Geneformer, RankValue, ScGPT
 
+if TYPE_CHECKING:
+    from . import lightning as lightning
+
 __version__: str = _core.version()
+
+
+def __getattr__(name: str) -> Any:
+    """`cellmill.lightning` when it is asked for: it needs Lightning."""
+    if name == "lightning":
+        return importlib.import_module(".lightning", __name__)
+    raise AttributeError(f"module 'cellmill' has no attribute '{name}'")
+
 
 __all__ = [
     "Balanced",
