@@ -11,15 +11,20 @@ from pathlib import Path
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
-#: The example as it is; the loader also notes which rows each process was given.
+#: The example as it is; the loader also notes which rows each process was given, and one may be killed instead.
 NOTED = """
-import json, os, runpy, sys
+import json, os, runpy, signal, sys
 import torch.utils.data
 import cellmill as cm
 
 class Noted(cm.Loader):
+    given = 0
+
     def __iter__(self):
         for batch in super().__iter__():
+            if [os.environ["RANK"], str(self.given)] == os.environ["KILLED"].split():
+                os.kill(os.getpid(), signal.SIGKILL)
+            self.given += 1
             with open(f"{folder}/rank{os.environ['RANK']}.jsonl", "a") as notes:
                 print(json.dumps([self.epoch, batch.rows.tolist()]), file=notes)
             yield batch
@@ -64,20 +69,26 @@ class Launches:
 
     def launch(self, *options: object, processes: int = 2) -> str:
         """Returns what was printed."""
+        done = self.ended(*options, processes=processes)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def ended(
+        self, *options: object, processes: int = 2, killed: tuple[int, int] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """How a launch ended, in which perhaps the process of a rank was killed when it had so many batches."""
         words = [self.folder / "noted.py", self.folder, self.script, *self.arguments, *options]
         # torch 1.13 fails on Python 3.11 unless it is told what to do with the processes' output.
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--redirects=1", "--tee=1"]
         torchrun += [f"--nproc_per_node={processes}", f"--log_dir={self.folder / 'log'}"]
-        done = subprocess.run(
+        return subprocess.run(
             [*torchrun, *map(str, words)],
             capture_output=True,
             text=True,
             timeout=300,
             check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "KILLED": " ".join(map(str, killed or ()))},
         )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
     def batches(self, rank: int) -> list[tuple[int, tuple[int, ...]]]:
         """Epoch and rows of each batch that a process was given, in all launches."""

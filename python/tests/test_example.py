@@ -1,81 +1,36 @@
-"""The example of training: two processes, stopped in the middle of an epoch, and on from there."""
+"""The example of training: two processes, stopped or killed in the middle of an epoch, and on from there."""
 
 from __future__ import annotations
 
-import json
-import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
+from launches import Launches, losses_of
 from peers import peer
 
 torch = peer("torch")
 
-EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "train_autoencoder.py"
 
-#: The example as it is; the loader also notes which rows each process was given.
-NOTED = """
-import json, os, runpy, sys
-import torch.utils.data
-import cellmill as cm
-
-class Noted(cm.Loader):
-    def __iter__(self):
-        for batch in super().__iter__():
-            with open(f"{folder}/rank{os.environ['RANK']}.jsonl", "a") as notes:
-                print(json.dumps([self.epoch, batch.rows.tolist()]), file=notes)
-            yield batch
-
-folder = sys.argv[1]
-cm.Loader = Noted
-sys.argv[:3] = [sys.argv[2]]
-runpy.run_path(sys.argv[0], run_name="__main__")
-"""
+def launches_in(folder: Path, data: str) -> Launches:
+    """Each trains three epochs in all."""
+    options = ["--checkpoint", folder / "model.pt", "--epochs", 3, "--genes", 300]
+    return Launches(folder, "train_autoencoder.py", data, *options)
 
 
-class Launches:
-    """Launches of the example in one folder, one after the other."""
+def model_of(launches: Launches) -> dict[str, torch.Tensor]:
+    return torch.load(launches.folder / "model.pt")["model"]
 
-    def __init__(self, folder: Path, data: str) -> None:
-        self.folder, self.data = folder, data
-        folder.mkdir()
-        (folder / "noted.py").write_text(NOTED)
 
-    def launch(self, *options: str, processes: int = 2) -> list[float]:
-        """Trains three epochs in all. Returns the loss of each epoch that this launch ended."""
-        script = [str(self.folder / "noted.py"), str(self.folder), str(EXAMPLE)]
-        example = [self.data, "--checkpoint", str(self.folder / "model.pt"), "--epochs", "3", "--genes", "300"]
-        # torch 1.13 fails on Python 3.11 unless it is told what to do with the processes' output.
-        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--redirects=1", "--tee=1"]
-        torchrun += [f"--nproc_per_node={processes}", f"--log_dir={self.folder / 'log'}"]
-        done = subprocess.run(
-            [*torchrun, *script, *example, *options],
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
-        )
-        assert done.returncode == 0, done.stderr
-        return [float(loss) for loss in re.findall(r"loss ([\d.]+)", done.stdout)]
-
-    def batches(self, rank: int) -> list[tuple[int, tuple[int, ...]]]:
-        """Epoch and rows of each batch that a process was given."""
-        notes = (self.folder / f"rank{rank}.jsonl").read_text().splitlines()
-        return [(epoch, tuple(rows)) for epoch, rows in map(json.loads, notes)]
-
-    def model(self) -> dict[str, torch.Tensor]:
-        return torch.load(self.folder / "model.pt")["model"]
+def assert_same_model(found: Launches, expected: Launches) -> None:
+    models = model_of(found), model_of(expected)
+    assert all(torch.equal(models[0][name], models[1][name]) for name in models[1])
 
 
 @pytest.fixture(scope="module")
 def undisturbed(pbmc3k: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Launches, list[float]]:
-    launches = Launches(tmp_path_factory.mktemp("example") / "undisturbed", pbmc3k)
-    return launches, launches.launch()
+    launches = launches_in(tmp_path_factory.mktemp("example") / "undisturbed", pbmc3k)
+    return launches, losses_of(launches.launch())
 
 
 def test_processes_have_the_same_steps_and_the_loss_falls(undisturbed: tuple[Launches, list[float]]) -> None:
@@ -90,25 +45,43 @@ def test_processes_have_the_same_steps_and_the_loss_falls(undisturbed: tuple[Lau
 
 
 def test_a_second_launch_goes_on_in_the_middle_of_an_epoch(
-    undisturbed: tuple[Launches, list[float]], tmp_path: Path
+    undisturbed: tuple[Launches, list[float]], pbmc3k: str, tmp_path: Path
 ) -> None:
     whole, losses = undisturbed
-    parts = Launches(tmp_path / "parts", whole.data)
-    assert len(parts.launch("--stop-after", "14")) == 1
+    parts = launches_in(tmp_path / "parts", pbmc3k)
+    assert len(losses_of(parts.launch("--stop-after", 14))) == 1
     assert len(parts.batches(0)) == 14
-    assert parts.launch()[-1] == losses[-1]
+    assert losses_of(parts.launch())[-1] == losses[-1]
     for rank in range(2):
         assert parts.batches(rank) == whole.batches(rank)
-    found, expected = parts.model(), whole.model()
-    assert all(torch.equal(found[name], expected[name]) for name in expected)
+    assert_same_model(parts, whole)
+
+
+def test_a_killed_process_ends_the_job_and_the_next_launch_goes_on_where_it_had_saved(
+    undisturbed: tuple[Launches, list[float]], pbmc3k: str, tmp_path: Path
+) -> None:
+    whole = undisturbed[0]
+    parts = launches_in(tmp_path / "parts", pbmc3k)
+    ended = parts.ended("--save-every", 4, killed=(1, 14))
+    assert ended.returncode != 0
+    assert "Signal 9 (SIGKILL)" in ended.stderr
+    given = [len(parts.batches(rank)) for rank in range(2)]
+    assert given[1] == 14
+    assert given[0] in (14, 15)  # it was in the step of which it never heard
+
+    parts.launch()
+    saved = 12  # steps: in the middle of the second epoch
+    for rank in range(2):
+        assert parts.batches(rank)[given[rank] :] == whole.batches(rank)[saved:]
+    assert_same_model(parts, whole)
 
 
 def test_another_number_of_processes_goes_on_with_the_same_batches(
-    undisturbed: tuple[Launches, list[float]], tmp_path: Path
+    undisturbed: tuple[Launches, list[float]], pbmc3k: str, tmp_path: Path
 ) -> None:
     whole = undisturbed[0]
-    parts = Launches(tmp_path / "parts", whole.data)
-    parts.launch("--stop-after", "14")
+    parts = launches_in(tmp_path / "parts", pbmc3k)
+    parts.launch("--stop-after", 14)
     before = len(parts.batches(0))
     parts.launch(processes=1)
     pairs = zip(whole.batches(0)[14:], whole.batches(1)[14:], strict=True)
