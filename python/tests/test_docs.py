@@ -1,7 +1,7 @@
 """The documentation's Python does what it says: the blocks of each page run, on small plates.
 
-They run one after the other and share their names, as a reader would type them. Those that show another package's
-loader don't run; one that needs a package that is not installed is left out, and what follows from it.
+They run one after the other and share their names, as a reader would type them. Those that begin with another
+package's import don't run; one that needs a package that is not installed is left out, and what follows from it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ ROOT = Path(__file__).resolve().parents[2]
 #: What a block says where it needs more than the package and numpy.
 NEEDS = {"torch": r"\btorch\b|device=", "anndata": r"to_anndata", "plotly": r"cm\.report"}
 #: What a block has that is another package's.
-OTHERS = r"^from (annbatch|scdataset|scvi|torch\.utils\.data)\b|^import anndata"
+OTHERS = (
+    r"^from (accelerate|annbatch|scdataset|scvi|torch\.utils\.data|torchdata\.\w+)\b|^import (anndata|hydra|lightning)"
+)
 
 
 class Model:
