@@ -8,6 +8,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "cellmill/anndata/fingerprint.hpp"
@@ -46,13 +47,37 @@ void check_options(const ShardOptions& options) {
   if (options.label.empty()) throw usage_error("--label must not be empty");
 }
 
-std::optional<KeyedPermutation> shuffle_of(const ShardOptions& options, const ShardRows& rows) {
+InputChoice choice_of(const ShardOptions& options) {
+  return {options.inputs, options.matrix, options.filter,
+          options.join,   options.genes,  options.gene_key};
+}
+
+/// Whether obs can have a label that tells the inputs apart.
+void check_label(const ShardOptions& options, const InputRows& rows) {
+  std::set<std::string> seen;
+  for (std::int32_t source = 0; source < rows.data().n_sources(); ++source) {
+    const std::string& name = rows.names()[static_cast<std::size_t>(source)];
+    if (!seen.insert(name).second) {
+      throw input_error(fmt::format(
+          "two inputs are named {}: the file names must differ, because obs['{}'] holds them", name,
+          options.label));
+    }
+    const DataFrame& obs = rows.data().source(source).obs();
+    if (obs.has(options.label)) {
+      log_warning(fmt::format(
+          "{}: the column '{}' is replaced by the input's name; choose another with --label",
+          obs.location(), options.label));
+    }
+  }
+}
+
+std::optional<KeyedPermutation> shuffle_of(const ShardOptions& options, const InputRows& rows) {
   if (options.order == RowOrder::as_read) return std::nullopt;
   constexpr std::uint64_t stream = 0x73'68'61'72'64;  // "shard"
   return KeyedPermutation(static_cast<std::uint64_t>(rows.n_cells()), options.seed, stream);
 }
 
-StoreLayout make_layout(const ShardOptions& options, const ShardRows& rows) {
+StoreLayout make_layout(const ShardOptions& options, const InputRows& rows) {
   constexpr std::int64_t most_chunk_elements = std::int64_t{1} << 27;  // what packed rows take
   StoreLayout layout;
   layout.codec = options.codec;
@@ -84,7 +109,7 @@ nlohmann::json store_json(const ShardOptions& options) {
 /// A store on its way: what of it is there, and how it ends.
 class ShardJob {
  public:
-  ShardJob(const ShardOptions& options, const ShardRows& rows, std::string fingerprint,
+  ShardJob(const ShardOptions& options, const InputRows& rows, std::string fingerprint,
            Arena& arena)
       : options_(options),
         rows_(rows),
@@ -116,7 +141,7 @@ class ShardJob {
   void write_provenance();
 
   const ShardOptions& options_;
-  const ShardRows& rows_;
+  const InputRows& rows_;
   Arena& arena_;
   MemoryBudget budget_;
   AtomicOutput output_;
@@ -211,7 +236,7 @@ std::shared_ptr<ScratchFile> ShardJob::open_scratch() const {
 }
 
 void ShardJob::write_cells(MatrixWriter& matrix) {
-  const ShardPassContext context{rows_, {arena_, budget_}, check_stop};
+  const InputPass context{rows_, {arena_, budget_}, check_stop};
   const auto element_bytes =
       static_cast<std::int64_t>(dtype_size(entry_.layout.index_dtype) + sizeof(float));
   // The rows of one item wait to fill chunks, and some encoded chunks to be written.
@@ -252,7 +277,8 @@ void ShardJob::write_provenance() {
 ShardSummary shard(const ShardOptions& options, Arena& arena) {
   const auto start = std::chrono::steady_clock::now();
   check_options(options);
-  ShardRows rows(options, arena, check_stop);
+  InputRows rows(choice_of(options), arena, check_stop);
+  check_label(options, rows);
   std::string fingerprint = shard_fingerprint(options, rows);
   ShardSummary summary;
   summary.output = options.output;

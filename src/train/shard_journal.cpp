@@ -70,7 +70,7 @@ ShardJournal::Entry parse_entry(const json& document) {
 
 }  // namespace
 
-std::string shard_fingerprint(const ShardOptions& options, const ShardRows& rows) {
+std::string shard_fingerprint(const ShardOptions& options, const InputRows& rows) {
   json fingerprint = shard_options_json(options);
   for (std::int32_t source = 0; source < rows.data().n_sources(); ++source) {
     add_input(fingerprint, rows.data().source(source));

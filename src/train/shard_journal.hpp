@@ -6,8 +6,8 @@
 #include <string>
 
 #include "cellmill/train/shard.hpp"
+#include "train/input_rows.hpp"
 #include "train/matrix_writer.hpp"
-#include "train/shard_rows.hpp"
 
 namespace cellmill {
 
@@ -15,7 +15,7 @@ namespace cellmill {
 [[nodiscard]] nlohmann::json shard_options_json(const ShardOptions& options);
 
 /// Everything that decides what a store holds (anndata/fingerprint.hpp).
-[[nodiscard]] std::string shard_fingerprint(const ShardOptions& options, const ShardRows& rows);
+[[nodiscard]] std::string shard_fingerprint(const ShardOptions& options, const InputRows& rows);
 
 /// What an interrupted run needs to know to go on, in the partial store's folder.
 class ShardJournal {

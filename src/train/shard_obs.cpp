@@ -38,7 +38,7 @@ ColumnRows arranged(ColumnRows rows, const std::vector<std::int64_t>& from) {
           arranged(rows.strings, from), arranged(rows.missing, from)};
 }
 
-std::vector<const DataFrame*> frames_of(const ShardRows& rows) {
+std::vector<const DataFrame*> frames_of(const InputRows& rows) {
   std::vector<const DataFrame*> frames;
   frames.reserve(static_cast<std::size_t>(rows.data().n_sources()));
   for (std::int32_t source = 0; source < rows.data().n_sources(); ++source) {
@@ -48,7 +48,7 @@ std::vector<const DataFrame*> frames_of(const ShardRows& rows) {
 }
 
 /// The columns that were chosen, or all of any input that can be read, without the label.
-std::vector<std::string> chosen_columns(const ShardRows& rows, const ShardOptions& options,
+std::vector<std::string> chosen_columns(const InputRows& rows, const ShardOptions& options,
                                         const std::vector<const DataFrame*>& frames) {
   const std::vector<std::string> all = rows.data().obs_columns();
   std::vector<std::string> chosen;
@@ -77,7 +77,7 @@ std::vector<std::string> chosen_columns(const ShardRows& rows, const ShardOption
 
 }  // namespace
 
-ShardObs::ShardObs(const ShardRows& rows, const ShardOptions& options,
+ShardObs::ShardObs(const InputRows& rows, const ShardOptions& options,
                    const KeyedPermutation* shuffle)
     : rows_(rows), options_(options), shuffle_(shuffle) {
   const std::vector<const DataFrame*> frames = frames_of(rows);

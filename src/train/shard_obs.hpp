@@ -9,8 +9,9 @@
 #include "cellmill/anndata/column_join.hpp"
 #include "cellmill/anndata/write.hpp"
 #include "cellmill/core/parallel.hpp"
+#include "cellmill/train/shard.hpp"
+#include "train/input_rows.hpp"
 #include "train/keyed_permutation.hpp"
-#include "train/shard_rows.hpp"
 
 namespace cellmill {
 
@@ -23,7 +24,7 @@ class ShardObs {
   /// Reads what columns and levels there are. \param shuffle the kept cell at each row; null: in
   /// order. \throws Error(missing) for a chosen column that no input has, Error(input) for one that
   /// can't be read
-  ShardObs(const ShardRows& rows, const ShardOptions& options, const KeyedPermutation* shuffle);
+  ShardObs(const InputRows& rows, const ShardOptions& options, const KeyedPermutation* shuffle);
 
   /// \param memory for buffers \param check asked now and then; throws to stop
   void write(Group& root, std::int64_t memory, Arena& arena,
@@ -49,7 +50,7 @@ class ShardObs {
   [[nodiscard]] ColumnRows label_rows(const Window& window) const;
   [[nodiscard]] Strings names(const Window& window) const;
 
-  const ShardRows& rows_;
+  const InputRows& rows_;
   const ShardOptions& options_;
   const KeyedPermutation* shuffle_;
   std::vector<JoinedColumn> columns_;

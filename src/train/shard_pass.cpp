@@ -9,64 +9,23 @@
 #include <vector>
 
 #include "cellmill/core/log.hpp"
-#include "cellmill/core/progress.hpp"
 #include "cellmill/stream/pool.hpp"
 #include "cellmill/stream/transforms.hpp"
 
 namespace cellmill {
 namespace {
 
-/// Bytes of a value in a decoded chunk, and of a narrow one at most.
-constexpr std::int64_t wide_bytes = sizeof(std::int32_t) + sizeof(float);
-
-std::int64_t reading_cost(const ShardRows& rows, std::int64_t at) {
-  const Segment& segment = rows.segment(at);
-  const MatrixSource::Cost cost = rows.matrix(segment.source).cost(segment.rows, segment.nnz);
-  return cost.encoded + cost.decoded;
-}
-
-/// The kept cells of a segment with the chosen genes.
-void decode_segment(const ShardRows& rows, std::int64_t at, const FetchedRows& fetched,
-                    CsrChunk& out) {
-  const std::int32_t source = rows.segment(at).source;
-  rows.matrix(source).decode(fetched, out);
-  if (rows.kept(at).size() < rows.segment(at).rows.size()) select_rows(out, rows.keep(at));
-  const std::vector<std::int32_t>& slots = rows.genes().slots[static_cast<std::size_t>(source)];
-  if (!slots.empty()) select_columns(out, slots, rows.n_genes());
-}
-
 /// What a segment or a bucket carries from stage to stage.
-struct Item : Fetched {
-  FetchedRows fetched;
+struct Item : FetchedSegment {
   RawVector<std::byte> packed;
-  std::int64_t bytes = 0;
   std::optional<Pool<NarrowRows>::Loan> narrow;
   std::vector<RowBuckets::Dealt> dealt;
-};
-
-/// Shows how far a pass is; called by one thread at a time.
-class Progress {
- public:
-  Progress(std::string name, std::int64_t total) : line_(std::move(name), total) {}
-  ~Progress() { line_.finish(); }
-  Progress(const Progress&) = delete;
-  Progress& operator=(const Progress&) = delete;
-  void add(std::int64_t cells, std::int64_t bytes) {
-    cells_ += cells;
-    bytes_ += bytes;
-    line_.show(cells_, bytes_);
-  }
-
- private:
-  ProgressLine line_;
-  std::int64_t cells_ = 0;
-  std::int64_t bytes_ = 0;
 };
 
 /// Tells, once a source, of counts that float32 rounded when they were read.
 class RoundedCounts {
  public:
-  explicit RoundedCounts(const ShardRows& rows)
+  explicit RoundedCounts(const InputRows& rows)
       : rows_(rows), told_(static_cast<std::size_t>(rows.data().n_sources())) {}
 
   void look_at(std::int64_t segment, const CsrChunk& chunk) {
@@ -82,41 +41,11 @@ class RoundedCounts {
   }
 
  private:
-  const ShardRows& rows_;
+  const InputRows& rows_;
   std::vector<std::atomic<bool>> told_;
 };
 
-DType index_dtype(const ShardRows& rows) { return index_dtype_for(rows.n_genes()); }
-
-/// A pass over the segments from `first` on: fetched, decoded, and made into what `process` makes.
-Pass segment_pass(const ShardPassContext& context, std::int64_t first, Pool<CsrChunk>& pool,
-                  std::function<void(std::int64_t, const CsrChunk&, Item&)> process) {
-  const ShardRows& rows = context.rows;
-  Pass pass;
-  pass.count = rows.n_segments() - first;
-  pass.check = context.check;
-  pass.cost = [&rows, first](std::int64_t i) {
-    return reading_cost(rows, first + i) + rows.segment(first + i).nnz * wide_bytes;
-  };
-  pass.fetch = [&rows, first](std::int64_t i) {
-    auto item = std::make_unique<Item>();
-    const Segment& segment = rows.segment(first + i);
-    if (rows.kept(first + i).empty()) return item;
-    item->fetched = rows.matrix(segment.source).fetch(segment.rows);
-    item->bytes = item->fetched.encoded_bytes();
-    return item;
-  };
-  pass.process = [&rows, &pool, first, process = std::move(process)](std::int64_t i,
-                                                                     Fetched& fetched) {
-    auto& item = static_cast<Item&>(fetched);
-    if (rows.kept(first + i).empty()) return;
-    const auto chunk = pool.borrow();
-    decode_segment(rows, first + i, item.fetched, *chunk);
-    item.fetched = {};
-    process(first + i, *chunk, item);
-  };
-  return pass;
-}
+DType index_dtype(const InputRows& rows) { return index_dtype_for(rows.n_genes()); }
 
 }  // namespace
 
@@ -125,7 +54,7 @@ DType index_dtype_for(std::int32_t n_genes) {
   return n_genes <= most_for_uint16 ? DType::uint16 : DType::int32;
 }
 
-std::int64_t expected_nonzeros(const ShardRows& rows) {
+std::int64_t expected_nonzeros(const InputRows& rows) {
   const auto& slots = rows.genes().slots;
   if (std::all_of(slots.begin(), slots.end(), [](const auto& one) { return one.empty(); })) {
     return rows.stored_nonzeros();
@@ -151,16 +80,17 @@ std::int64_t expected_nonzeros(const ShardRows& rows) {
                                    static_cast<double>(chosen) / static_cast<double>(stored));
 }
 
-void write_in_order(const ShardPassContext& context, MatrixWriter& writer) {
-  const ShardRows& rows = context.rows;
+void write_in_order(const InputPass& context, MatrixWriter& writer) {
+  const InputRows& rows = context.rows;
   if (writer.next_row() == rows.n_cells()) return;
   const std::int64_t first = rows.segment_of(writer.next_row());
   Pool<CsrChunk> pool;
   Pool<NarrowRows> narrow;
   RoundedCounts rounded(rows);
-  Progress progress("shard", rows.n_cells() - rows.kept(first).begin);
+  PassProgress progress("shard", rows.n_cells() - rows.kept(first).begin);
   Pass pass =
-      segment_pass(context, first, pool, [&](std::int64_t at, const CsrChunk& chunk, Item& item) {
+      segment_pass<Item>(context, first, pool, [&](std::int64_t at, CsrChunk& chunk, Item& item) {
+        keep_genes(rows, at, chunk);
         item.narrow.emplace(narrow.borrow());
         narrow_rows(chunk, index_dtype(rows), writer.value_dtype(), **item.narrow);
         rounded.look_at(at, chunk);
@@ -174,14 +104,14 @@ void write_in_order(const ShardPassContext& context, MatrixWriter& writer) {
   run_pass(pass, context.resources);
 }
 
-void deal_rows(const ShardPassContext& context, const KeyedPermutation& shuffle,
-               RowBuckets& buckets) {
-  const ShardRows& rows = context.rows;
+void deal_rows(const InputPass& context, const KeyedPermutation& shuffle, RowBuckets& buckets) {
+  const InputRows& rows = context.rows;
   Pool<CsrChunk> pool;
   RoundedCounts rounded(rows);
-  Progress progress("shuffle", rows.n_cells());
+  PassProgress progress("shuffle", rows.n_cells());
   Pass pass =
-      segment_pass(context, 0, pool, [&](std::int64_t at, const CsrChunk& chunk, Item& item) {
+      segment_pass<Item>(context, 0, pool, [&](std::int64_t at, CsrChunk& chunk, Item& item) {
+        keep_genes(rows, at, chunk);
         rounded.look_at(at, chunk);
         std::vector<std::int64_t> places;
         for (std::int64_t cell = rows.kept(at).begin; cell < rows.kept(at).end; ++cell) {
@@ -199,14 +129,13 @@ void deal_rows(const ShardPassContext& context, const KeyedPermutation& shuffle,
   buckets.flush();
 }
 
-void write_buckets(const ShardPassContext& context, const RowBuckets& buckets,
-                   MatrixWriter& writer) {
-  const ShardRows& rows = context.rows;
+void write_buckets(const InputPass& context, const RowBuckets& buckets, MatrixWriter& writer) {
+  const InputRows& rows = context.rows;
   if (writer.next_row() == rows.n_cells()) return;
   std::int64_t first = 0;
   while (buckets.places(first).end <= writer.next_row()) ++first;
   Pool<NarrowRows> narrow;
-  Progress progress("shard", rows.n_cells() - buckets.places(first).begin);
+  PassProgress progress("shard", rows.n_cells() - buckets.places(first).begin);
   Pass pass;
   pass.count = buckets.count() - first;
   pass.check = context.check;

@@ -1,11 +1,9 @@
-#include "train/shard_rows.hpp"
+#include "train/input_rows.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <numeric>
-#include <set>
-#include <utility>
 
 #include "cellmill/anndata/paths.hpp"
 #include "cellmill/anndata/selection.hpp"
@@ -38,26 +36,13 @@ std::vector<Range> runs_of(const std::vector<Segment>& segments) {
 
 }  // namespace
 
-ShardRows::ShardRows(const ShardOptions& options, Arena& arena,
-                     const std::function<void()>& check) {
-  data_ = Dataset::open({options.inputs, options.gene_key, {}});
-  std::set<std::string> seen;
+InputRows::InputRows(const InputChoice& choice, Arena& arena, const std::function<void()>& check) {
+  data_ = Dataset::open({choice.inputs, choice.gene_key, {}});
   for (std::int32_t source = 0; source < data_->n_sources(); ++source) {
-    const AnnData& from = data_->source(source);
-    names_.push_back(plate_label(from.path()));
-    if (!seen.insert(names_.back()).second) {
-      throw input_error(fmt::format(
-          "two inputs are named {}: the file names must differ, because obs['{}'] holds them",
-          names_.back(), options.label));
-    }
-    if (from.obs().has(options.label)) {
-      log_warning(fmt::format(
-          "{}: the column '{}' is replaced by the input's name; choose another with --label",
-          from.obs().location(), options.label));
-    }
-    matrices_.emplace_back(from, options.matrix);
+    names_.push_back(plate_label(data_->source(source).path()));
+    matrices_.emplace_back(data_->source(source), choice.matrix);
   }
-  genes_ = choose_genes(*data_, options.matrix, options.join, options.genes);
+  genes_ = choose_genes(*data_, choice.matrix, choice.join, choice.genes);
   if (!genes_.warning.empty()) log_warning(genes_.warning);
   if (genes_.names.empty()) throw input_error(names_.front() + ": there are no genes");
   if (genes_.absent > 0) {
@@ -65,14 +50,14 @@ ShardRows::ShardRows(const ShardOptions& options, Arena& arena,
                             grouped(genes_.absent), grouped(n_genes())));
   }
   segments_ = make_segments(data_->rows_of_sources());
-  filter_rows(options, arena, check);
+  filter_rows(choice.filter, arena, check);
 }
 
-void ShardRows::filter_rows(const ShardOptions& options, Arena& arena,
+void InputRows::filter_rows(const std::optional<std::string>& condition, Arena& arena,
                             const std::function<void()>& check) {
   std::optional<Selection> filter;
-  if (options.filter) {
-    filter.emplace(*options.filter);
+  if (condition) {
+    filter.emplace(*condition);
     for (std::int32_t source = 0; source < data_->n_sources(); ++source) {
       filter->check(data_->source(source).obs());
     }
@@ -120,7 +105,7 @@ void ShardRows::filter_rows(const ShardOptions& options, Arena& arena,
                         : fmt::format("{}: there are no cells", data_->source(0).name()));
 }
 
-void ShardRows::count_nonzeros(Range run) {
+void InputRows::count_nonzeros(Range run) {
   const Range rows{segment(run.begin).rows.begin, segment(run.end - 1).rows.end};
   const std::vector<std::int64_t> indptr = matrix(segment(run.begin).source).indptr(rows);
   for (std::int64_t at = run.begin; at < run.end; ++at) {
@@ -136,7 +121,7 @@ void ShardRows::count_nonzeros(Range run) {
   }
 }
 
-void ShardRows::prepare(const std::filesystem::path& scratch, Arena& arena) {
+void InputRows::prepare(const std::filesystem::path& scratch, Arena& arena) {
   for (std::int32_t source = 0; source < data_->n_sources(); ++source) {
     if (matrix(source).has_rows()) continue;
     matrix(source).prepare({0, matrix(source).n_rows()}, scratch, arena);
@@ -147,7 +132,7 @@ void ShardRows::prepare(const std::filesystem::path& scratch, Arena& arena) {
   stored_nonzeros_ = std::accumulate(kept_nonzeros_.begin(), kept_nonzeros_.end(), std::int64_t{0});
 }
 
-std::int64_t ShardRows::segment_of(std::int64_t kept_cell) const {
+std::int64_t InputRows::segment_of(std::int64_t kept_cell) const {
   const auto after = std::upper_bound(kept_before_.begin(), kept_before_.end(), kept_cell);
   return after - kept_before_.begin() - 1;
 }

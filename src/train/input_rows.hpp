@@ -4,26 +4,36 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "cellmill/core/parallel.hpp"
 #include "cellmill/stream/segment.hpp"
 #include "cellmill/train/dataset.hpp"
-#include "cellmill/train/shard.hpp"
 #include "train/gene_choice.hpp"
 #include "train/source_matrix.hpp"
 
 namespace cellmill {
 
-/// What a training store is made of, opened: which cells of which inputs, and which genes. A bit
+/// Which cells and genes of which inputs; names as the program's options have them.
+struct InputChoice {
+  std::vector<std::filesystem::path> inputs;      ///< AnnData, in order
+  std::string matrix = "X";                       ///< "X", "layers/NAME" or "raw/X"
+  std::optional<std::string> filter;              ///< on obs, per input
+  GeneJoin join = GeneJoin::inner;                ///< by gene name, in the first input's order
+  std::optional<std::vector<std::string>> genes;  ///< these, in this order, instead of a join
+  std::optional<std::string> gene_key;            ///< var column that names genes
+};
+
+/// What is read once from end to end, opened: which cells of which inputs, and which genes. A bit
 /// for each cell is all that is held of the size of the cells.
-class ShardRows {
+class InputRows {
  public:
   /// Opens the inputs, matches their genes, evaluates the filter.
   /// \param check asked now and then; throws to stop
   /// \throws Error for what is wrong with an input, and if no cell or no gene is left
-  ShardRows(const ShardOptions& options, Arena& arena, const std::function<void()>& check);
+  InputRows(const InputChoice& choice, Arena& arena, const std::function<void()>& check);
 
   /// Sorts what the disk does not hold by rows (CSC, dense) into rows, in this folder.
   void prepare(const std::filesystem::path& scratch, Arena& arena);
@@ -32,6 +42,7 @@ class ShardRows {
   [[nodiscard]] const MatrixSource& matrix(std::int32_t source) const {
     return *matrices_[static_cast<std::size_t>(source)];
   }
+  /// Of the inputs: their files' stems.
   [[nodiscard]] const std::vector<std::string>& names() const { return names_; }
   [[nodiscard]] const GeneChoice& genes() const { return genes_; }
   [[nodiscard]] std::int32_t n_genes() const {
@@ -61,7 +72,8 @@ class ShardRows {
   [[nodiscard]] std::int64_t stored_nonzeros() const { return stored_nonzeros_; }
 
  private:
-  void filter_rows(const ShardOptions& options, Arena& arena, const std::function<void()>& check);
+  void filter_rows(const std::optional<std::string>& condition, Arena& arena,
+                   const std::function<void()>& check);
   void count_nonzeros(Range segments);
 
   std::shared_ptr<const Dataset> data_;
