@@ -31,29 +31,6 @@ struct Scratch {
   std::vector<float> values;
 };
 
-/// \returns whether all are counts: whole numbers from 0
-bool are_counts(std::span<const float> values) {
-  constexpr float all_whole = 8'388'608.0F;  // from 2^23 on
-  std::int32_t bad = 0;
-  for (const float value : values) {
-    const float low = value < all_whole ? value : 0;
-    const float small = low > 0 ? low : 0;
-    const bool whole = static_cast<float>(static_cast<std::int32_t>(small)) == low;
-    const bool finite = value <= std::numeric_limits<float>::max();  // NaN is not
-    bad |= static_cast<std::int32_t>(!whole) | static_cast<std::int32_t>(!finite);
-  }
-  return bad == 0;
-}
-
-[[noreturn]] void fail_for_values(std::span<const float> values) {
-  const auto bad = std::find_if(values.begin(), values.end(), [](float value) {
-    return !(value >= 0) || std::isinf(value) || std::floor(value) != value;
-  });
-  throw input_error(
-      fmt::format("value {} found, expected raw counts: Geneformer takes no transformed values",
-                  bad == values.end() ? 0.0F : *bad));
-}
-
 class Geneformer final : public Tokenizer {
  public:
   Geneformer(const GeneformerOptions& options, const std::vector<std::string>& genes)
@@ -90,7 +67,7 @@ class Geneformer final : public Tokenizer {
                                     const TokenOutput& out) const override {
     thread_local Scratch of_thread;
     Scratch& scratch = of_thread;
-    if (!are_counts(cell.values)) fail_for_values(cell.values);
+    check_counts(cell.values);
     const std::size_t kept = first_column_.empty()
                                  ? scale(cell.columns, cell.values, cell.total, scratch)
                                  : scale_added_up(cell, scratch);

@@ -33,12 +33,21 @@ void to_offsets(Bins& counts) {
   }
 }
 
-/// Puts neighbours with the same key in order.
-void settle(std::span<std::uint64_t> entries, std::span<const double> values) {
+/// Puts neighbours with the same key in order. \param ties room for as many numbers
+void settle(std::span<std::uint64_t> entries, std::span<const double> values,
+            std::span<std::uint32_t> ties) {
   const auto value = [&](std::uint64_t entry) { return values[place_of(entry)]; };
+  // Found without a branch: which neighbours are equal can't be foretold.
+  std::size_t count = 0;
   for (std::size_t i = 1; i < entries.size(); ++i) {
+    ties[count] = static_cast<std::uint32_t>(i);
+    count += key_of(entries[i]) == key_of(entries[i - 1]) ? 1 : 0;
+  }
+  std::size_t settled = 0;
+  for (std::size_t k = 0; k < count; ++k) {
+    const std::size_t i = ties[k];
+    if (i < settled || value(entries[i]) <= value(entries[i - 1])) continue;
     const std::uint32_t key = key_of(entries[i]);
-    if (key != key_of(entries[i - 1]) || value(entries[i]) <= value(entries[i - 1])) continue;
     std::size_t begin = i - 1;
     while (begin > 0 && key_of(entries[begin - 1]) == key) --begin;
     std::size_t end = i + 1;
@@ -48,7 +57,7 @@ void settle(std::span<std::uint64_t> entries, std::span<const double> values) {
               [&](std::uint64_t a, std::uint64_t b) {
                 return value(a) != value(b) ? value(a) > value(b) : a < b;
               });
-    i = end;
+    settled = end;
   }
 }
 
@@ -88,7 +97,7 @@ std::span<const std::uint32_t> RankSort::falling(std::span<const double> values)
     moved[low[keys[i] & digit_mask]++] = (std::uint64_t{keys[i]} << 32) | i;
   }
   for (const std::uint64_t entry : moved) entries[high[key_of(entry) >> digit_bits]++] = entry;
-  settle(entries, values);
+  settle(entries, values, order);
   for (std::size_t i = 0; i < count; ++i) order[i] = place_of(entries[i]);
   return order;
 }

@@ -32,7 +32,7 @@ class RankValue final : public Tokenizer {
                                     const TokenOutput& out) const override {
     thread_local Scratch of_thread;
     Scratch& scratch = of_thread;
-    check_finite(cell);
+    check_finite(cell.values);
     const std::size_t count = cell.values.size();
     if (scratch.values.size() < count) {
       scratch.values.resize(count);

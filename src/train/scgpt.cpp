@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 
+#include "cellmill/core/clones.hpp"
 #include "cellmill/core/error.hpp"
 #include "train/tokenizers.hpp"
 #include "train/value_bins.hpp"
@@ -27,7 +28,7 @@ struct Scratch {
   RawVector<float> bin_of;
   RawVector<std::uint64_t> draws;
   std::vector<std::uint64_t> at_border;
-  std::vector<std::uint32_t> chosen;
+  std::vector<std::int32_t> chosen;
   ValueBins bins;
 
   void make_room(std::size_t count) {
@@ -39,6 +40,56 @@ struct Scratch {
     draws.resize(count);
   }
 };
+
+/// What is made of a cell's genes, and which of them come.
+struct Places {
+  const std::int32_t* ids;
+  const float* values;
+  const std::uint64_t* draws;
+  const std::int32_t* chosen;  ///< null: all
+};
+
+/// The tokens of columns. \returns whether all have one, and no value is zero
+CELLMILL_WIDE_CLONES bool look_up(const std::int32_t* tokens, const std::int32_t* columns,
+                                  const float* values, std::size_t count, std::int32_t* ids) {
+  for (std::size_t i = 0; i < count; ++i) ids[i] = tokens[columns[i]];
+  std::uint32_t without = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    without |=
+        static_cast<std::uint32_t>(ids[i] == no_token) | static_cast<std::uint32_t>(values[i] == 0);
+  }
+  return without == 0;
+}
+
+CELLMILL_WIDE_CLONES void put_chosen(const Places& from, std::size_t count, std::int64_t* ids,
+                                     float* values) {
+  for (std::size_t i = 0; i < count; ++i) {
+    ids[i] = from.ids[from.chosen[i]];
+    values[i] = from.values[from.chosen[i]];
+  }
+}
+
+/// Without a branch, which would be foretold wrongly each time a value is masked.
+float masked(float value, std::uint64_t draw, std::uint64_t below, float mask_value) {
+  const std::uint32_t is_masked = ((draw >> choice_bits) & mask_mask) < below ? ~0U : 0U;
+  return std::bit_cast<float>((std::bit_cast<std::uint32_t>(value) & ~is_masked) |
+                              (std::bit_cast<std::uint32_t>(mask_value) & is_masked));
+}
+
+CELLMILL_WIDE_CLONES void mask_all(const Places& from, std::size_t count, std::uint64_t below,
+                                   float mask_value, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = masked(from.values[i], from.draws[i], below, mask_value);
+  }
+}
+
+/// \param values that were chosen
+CELLMILL_WIDE_CLONES void mask_chosen(const Places& from, std::size_t count, std::uint64_t below,
+                                      float mask_value, const float* values, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    out[i] = masked(values[i], from.draws[from.chosen[i]], below, mask_value);
+  }
+}
 
 class ScGpt final : public Tokenizer {
  public:
@@ -60,43 +111,52 @@ class ScGpt final : public Tokenizer {
                                     const TokenOutput& out) const override {
     thread_local Scratch of_thread;
     Scratch& scratch = of_thread;
-    check_finite(cell);
-    const std::size_t count = keep_genes(cell, scratch);
+    check_finite(cell.values);
+    const Kept kept = keep_genes(cell, scratch);
+    const std::size_t count = kept.values.size();
     const auto room = static_cast<std::size_t>(max_length_ - n_special_);
     if (options_.bins || has_masked_values_ || count > room) {
-      std::uint64_t* const to = scratch.draws.data();
-      for (std::size_t i = 0; i < count; ++i) to[i] = draws.bits(cell.in_batch, scratch.columns[i]);
+      draws.bits(cell.in_batch, kept.columns, scratch.draws.data());
     }
-    const float* shown = scratch.values.data();
+    Places from{scratch.ids.data(), kept.values.data(), scratch.draws.data(), nullptr};
     if (options_.bins) {
-      scratch.bins.bin({shown, count}, *options_.bins, {scratch.draws.data(), count},
+      scratch.bins.bin(kept.values, *options_.bins, {scratch.draws.data(), count},
                        {scratch.bin_of.data(), count});
-      shown = scratch.bin_of.data();
+      from.values = scratch.bin_of.data();
     }
     out.ids[0] = cls_;
     out.values[0] = 0;
     if (has_masked_values_) out.masked[0] = 0;
-    if (count <= room) {
-      put(scratch, shown, count, out, [](std::size_t i) { return i; });
-      return static_cast<std::int64_t>(count) + 1;
+    if (count > room) {
+      choose(count, room, scratch);
+      from.chosen = scratch.chosen.data();
     }
-    choose(count, room, scratch);
-    put(scratch, shown, room, out, [&](std::size_t i) { return scratch.chosen[i]; });
-    return max_length_;
+    const std::size_t length = std::min(count, room);
+    put(from, length, out);
+    return static_cast<std::int64_t>(length) + 1;
   }
 
  private:
-  std::size_t keep_genes(const TokenInput& cell, Scratch& scratch) const {
-    scratch.make_room(cell.values.size());
+  /// Genes that have a token and are not zero, whose tokens are in the scratch.
+  struct Kept {
+    std::span<const std::int32_t> columns;
+    std::span<const float> values;
+  };
+  Kept keep_genes(const TokenInput& cell, Scratch& scratch) const {
+    const std::size_t count = cell.values.size();
+    scratch.make_room(count);
+    if (look_up(ids_.data(), cell.columns.data(), cell.values.data(), count, scratch.ids.data())) {
+      return {cell.columns, cell.values};
+    }
     std::size_t kept = 0;
-    for (std::size_t i = 0; i < cell.values.size(); ++i) {
-      const std::int32_t id = ids_[static_cast<std::size_t>(cell.columns[i])];
+    for (std::size_t i = 0; i < count; ++i) {
+      const std::int32_t id = scratch.ids[i];
       scratch.columns[kept] = cell.columns[i];
       scratch.ids[kept] = id;
       scratch.values[kept] = cell.values[i];
       kept += id != no_token && cell.values[i] != 0 ? 1 : 0;
     }
-    return kept;
+    return {{scratch.columns.data(), kept}, {scratch.values.data(), kept}};
   }
 
   /// The `room` genes with the smallest draws, by column.
@@ -124,28 +184,23 @@ class ScGpt final : public Tokenizer {
     scratch.chosen.resize(count);
     std::size_t chosen = 0;
     for (std::size_t i = 0; i < count; ++i) {
-      scratch.chosen[chosen] = static_cast<std::uint32_t>(i);
+      scratch.chosen[chosen] = static_cast<std::int32_t>(i);
       chosen += rank(i) <= last ? 1 : 0;
     }
   }
 
-  /// Puts `count` genes behind `<cls>`. \param place of the i-th of them
-  template <class Place>
-  void put(const Scratch& scratch, const float* shown, std::size_t count, const TokenOutput& out,
-           Place place) const {
-    for (std::size_t i = 0; i < count; ++i) {
-      out.ids[i + 1] = scratch.ids[place(i)];
-      out.values[i + 1] = shown[place(i)];
+  /// Puts `count` genes behind `<cls>`.
+  void put(const Places& from, std::size_t count, const TokenOutput& out) const {
+    if (from.chosen != nullptr) {
+      put_chosen(from, count, out.ids + 1, out.values + 1);
+      if (has_masked_values_) {
+        mask_chosen(from, count, mask_below_, options_.mask_value, out.values + 1, out.masked + 1);
+      }
+      return;
     }
-    if (!has_masked_values_) return;
-    const auto mask_value = std::bit_cast<std::uint32_t>(options_.mask_value);
-    for (std::size_t i = 0; i < count; ++i) {
-      const std::uint64_t draw = (scratch.draws[place(i)] >> choice_bits) & mask_mask;
-      // Without a branch, which would be foretold wrongly each time a value is masked.
-      const std::uint32_t masked = draw < mask_below_ ? ~0U : 0U;
-      const auto value = std::bit_cast<std::uint32_t>(shown[place(i)]);
-      out.masked[i + 1] = std::bit_cast<float>((value & ~masked) | (mask_value & masked));
-    }
+    std::copy_n(from.ids, count, out.ids + 1);
+    std::copy_n(from.values, count, out.values + 1);
+    if (has_masked_values_) mask_all(from, count, mask_below_, options_.mask_value, out.masked + 1);
   }
 
   ScGptOptions options_;

@@ -4,9 +4,11 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cmath>
 #include <unordered_map>
 
+#include "cellmill/core/clones.hpp"
 #include "cellmill/core/error.hpp"
 #include "train/gene_choice.hpp"
 #include "train/tokenizers.hpp"
@@ -29,6 +31,36 @@ const Vocabulary& vocabulary_of(const std::shared_ptr<const Vocabulary>& vocabul
                                 std::string_view tokenizer) {
   if (!vocabulary) throw usage_error(fmt::format("{}: there is no vocabulary", tokenizer));
   return *vocabulary;
+}
+
+/// \returns whether all are counts: whole numbers from 0
+CELLMILL_CLONES bool are_counts(std::span<const float> values) {
+  // Below 2^23 a sum with it is rounded to a whole number; from there on all are whole.
+  constexpr float bias = 8'388'608.0F;
+  constexpr std::uint32_t bias_bits = std::bit_cast<std::uint32_t>(bias);
+  constexpr std::uint32_t infinite = 0x7F800000U;
+  constexpr std::uint32_t minus_zero = 0x80000000U;
+  std::uint32_t bad = 0;
+  for (const float value : values) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    const std::uint32_t whole = static_cast<std::uint32_t>((value + bias) - bias == value) |
+                                static_cast<std::uint32_t>(bits >= bias_bits);
+    const std::uint32_t count = (whole & static_cast<std::uint32_t>(bits < infinite)) |
+                                static_cast<std::uint32_t>(bits == minus_zero);
+    bad |= count ^ 1U;
+  }
+  return bad == 0;
+}
+
+/// \returns whether none is infinite or NaN
+CELLMILL_CLONES bool are_finite(std::span<const float> values) {
+  constexpr std::uint32_t exponent = 0x7F800000U;
+  std::uint32_t bad = 0;
+  for (const float value : values) {
+    const std::uint32_t bits = std::bit_cast<std::uint32_t>(value) & exponent;
+    bad |= static_cast<std::uint32_t>(bits == exponent);
+  }
+  return bad == 0;
 }
 
 }  // namespace
@@ -103,12 +135,20 @@ std::int64_t special_id(const TokenizerOptions& options, std::int32_t n_genes,
   throw usage_error(fmt::format("there is no special token '{}'", name));
 }
 
-void check_finite(const TokenInput& cell) {
-  for (const float value : cell.values) {
-    if (!std::isfinite(value)) {
-      throw input_error(fmt::format("value {} found, expected a finite number", value));
-    }
-  }
+void check_finite(std::span<const float> values) {
+  if (are_finite(values)) return;
+  const auto bad = std::find_if_not(values.begin(), values.end(),
+                                    [](float value) { return std::isfinite(value); });
+  throw input_error(fmt::format("value {} found, expected a finite number", *bad));
+}
+
+void check_counts(std::span<const float> values) {
+  if (are_counts(values)) return;
+  const auto bad = std::find_if(values.begin(), values.end(), [](float value) {
+    return !(value >= 0) || std::isinf(value) || std::floor(value) != value;
+  });
+  throw input_error(fmt::format(
+      "value {} found, expected raw counts: Geneformer takes no transformed values", *bad));
 }
 
 }  // namespace cellmill

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,9 @@ void check_length(std::string_view tokenizer, std::int64_t max_length, std::int6
                                       std::string_view name);
 
 /// \throws Error(input) naming the first value that is infinite or NaN
-void check_finite(const TokenInput& cell);
+void check_finite(std::span<const float> values);
+
+/// \throws Error(input) naming the first value that is no count: a whole number from 0
+void check_counts(std::span<const float> values);
 
 }  // namespace cellmill

@@ -4,15 +4,33 @@
 #include <bit>
 #include <cmath>
 
+#include "cellmill/core/clones.hpp"
+
 namespace cellmill {
 namespace {
 
 constexpr std::size_t first_slots = 512;
 
-/// By the upper bits of a product: the lower ones of small whole numbers are all zero.
-std::size_t slot_of(float value, std::size_t slots) {
-  const std::uint32_t mixed = std::bit_cast<std::uint32_t>(value) * 0x9E3779B1U;
-  return static_cast<std::size_t>((std::uint64_t{mixed} * slots) >> 32);
+/// Where the search for a value begins, in a table of a power of two of slots. By the upper bits of
+/// a product: the lower ones of small whole numbers are all zero.
+std::uint32_t slot_of(float value, int shift) {
+  return (std::bit_cast<std::uint32_t>(value) * 0x9E3779B1U) >> shift;
+}
+int shift_of(std::size_t slots) { return 32 - std::countr_zero(slots); }
+
+CELLMILL_CLONES void find_slots(const float* values, std::size_t count, int shift,
+                                std::uint32_t* out) {
+  for (std::size_t i = 0; i < count; ++i) out[i] = slot_of(values[i], shift);
+}
+
+/// Bins a value may get: `bins` from `first` on, as first · 2^32 + bins.
+CELLMILL_WIDE_CLONES void draw_bins(const std::uint32_t* levels, const std::uint64_t* choices,
+                                    const std::uint64_t* draws, std::size_t count, float* out) {
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t choice = choices[levels[i]];
+    const std::uint64_t chosen = ((draws[i] >> 44) * (choice & 0xFFFFFFFFU)) >> 20;
+    out[i] = static_cast<float>(static_cast<std::int32_t>((choice >> 32) + chosen));
+  }
 }
 
 }  // namespace
@@ -20,42 +38,66 @@ std::size_t slot_of(float value, std::size_t slots) {
 void ValueBins::grow() {
   slots_.assign(std::max(first_slots, 2 * slots_.size()), {});
   for (std::size_t i = 0; i < levels_.size(); ++i) {
-    std::size_t slot = slot_of(levels_[i].value, slots_.size());
-    while (slots_[slot].level >= 0) slot = (slot + 1) & (slots_.size() - 1);
-    slots_[slot] = {levels_[i].value, static_cast<std::int32_t>(i)};
+    slots_[find(levels_[i].value)] = {levels_[i].value, static_cast<std::int32_t>(i)};
   }
 }
 
-void ValueBins::find_levels(std::span<const float> values) {
+std::size_t ValueBins::find(float value) const {
+  std::size_t slot = slot_of(value, shift_of(slots_.size()));
+  while (slots_[slot].level >= 0 && slots_[slot].value != value) {
+    slot = (slot + 1) & (slots_.size() - 1);
+  }
+  return slot;
+}
+
+void ValueBins::clear() {
   for (const Level& level : levels_) {  // of the cell before: quicker than all slots
-    std::size_t slot = slot_of(level.value, slots_.size());
+    std::size_t slot = slot_of(level.value, shift_of(slots_.size()));
     while (slots_[slot].level >= 0) {
       slots_[slot].level = -1;
       slot = (slot + 1) & (slots_.size() - 1);
     }
   }
   levels_.clear();
+  counts_.clear();
   if (slots_.empty()) grow();
-  if (level_of_.size() < values.size()) level_of_.resize(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i) {
-    const float value = values[i];
-    std::size_t slot = slot_of(value, slots_.size());
-    while (slots_[slot].level >= 0 && slots_[slot].value != value) {
-      slot = (slot + 1) & (slots_.size() - 1);
-    }
-    if (slots_[slot].level < 0) {
-      slots_[slot] = {value, static_cast<std::int32_t>(levels_.size())};
-      levels_.push_back({value, static_cast<std::uint32_t>(levels_.size()), 0});
-      level_of_[i] = levels_.back().number;
-      if (2 * levels_.size() > slots_.size()) grow();
-    } else {
-      level_of_[i] = static_cast<std::uint32_t>(slots_[slot].level);
-    }
+}
+
+std::uint32_t ValueBins::level_at(std::size_t slot, float value) {
+  if (slots_[slot].level < 0) {
+    const auto number = static_cast<std::uint32_t>(levels_.size());
+    slots_[slot] = {value, static_cast<std::int32_t>(number)};
+    levels_.push_back({value, number, 0});
   }
-  // Four at a time apart: most values are the same few, and one would wait for the other.
+  return static_cast<std::uint32_t>(slots_[slot].level);
+}
+
+void ValueBins::find_levels(std::span<const float> values) {
+  clear();
+  const std::size_t count = values.size();
+  if (level_of_.size() < count) level_of_.resize(count);
+  std::uint32_t* const level_of = level_of_.data();
+  find_slots(values.data(), count, shift_of(slots_.size()), level_of);
+  // Counted four at a time apart: most values are the same few, and one would wait for the other.
   constexpr std::size_t apart = 4;
-  counts_.assign(apart * levels_.size(), 0);
-  for (std::size_t i = 0; i < values.size(); ++i) ++counts_[apart * level_of_[i] + i % apart];
+  const Slot* slots = slots_.data();
+  std::uint32_t* counts = counts_.data();
+  for (std::size_t i = 0; i < count; ++i) {
+    const Slot& first = slots[level_of[i]];
+    auto level = static_cast<std::uint32_t>(first.level);
+    if (first.level < 0 || first.value != values[i]) {
+      level = level_at(find(values[i]), values[i]);
+      counts_.resize(apart * levels_.size());
+      counts = counts_.data();
+      if (2 * levels_.size() > slots_.size()) {
+        grow();
+        slots = slots_.data();
+        find_slots(values.data() + i, count - i, shift_of(slots_.size()), level_of + i);
+      }
+    }
+    level_of[i] = level;
+    ++counts[apart * level + i % apart];
+  }
   for (std::size_t k = 0; k < levels_.size(); ++k) {
     for (std::size_t i = 0; i < apart; ++i) levels_[k].count += counts_[apart * k + i];
   }
@@ -104,13 +146,10 @@ void ValueBins::bin(std::span<const float> values, int bins, std::span<const std
     const auto value = static_cast<double>(at.value);
     while (up_to < n_edges && edges_[up_to] <= value) ++up_to;
     while (below < n_edges && edges_[below] < value) ++below;
-    choices_[at.number] = up_to == below ? Choice{up_to, 1} : Choice{below + 1, up_to - below};
+    const std::uint64_t first = up_to == below ? up_to : below + 1;
+    choices_[at.number] = (first << 32) | (up_to == below ? 1 : up_to - below);
   }
-  for (std::size_t i = 0; i < count; ++i) {
-    const Choice choice = choices_[level_of_[i]];
-    const std::uint64_t chosen = ((draws[i] >> 44) * choice.bins) >> 20;
-    out[i] = static_cast<float>(static_cast<std::int32_t>(choice.first + chosen));
-  }
+  draw_bins(level_of_.data(), choices_.data(), draws.data(), count, out.data());
 }
 
 }  // namespace cellmill

@@ -30,23 +30,23 @@ class ValueBins {
     float value = 0;
     std::int32_t level = -1;  ///< −1: free
   };
-  /// The bins that it may get: `bins` from `first` on.
-  struct Choice {
-    std::uint32_t first = 0;
-    std::uint32_t bins = 0;
-  };
   void find_levels(std::span<const float> values);
+  void clear();
   void grow();
+  /// The slot that has the value, or that is free for it.
+  [[nodiscard]] std::size_t find(float value) const;
+  /// The number of the level at its slot; a new one if the slot is free.
+  std::uint32_t level_at(std::size_t slot, float value);
   /// Quantile q of all values. \param level where to look from, for rising q
   [[nodiscard]] double quantile(std::size_t count, double q, std::size_t& level) const;
 
-  std::vector<Slot> slots_;            ///< hash table of `levels_`
-  std::vector<Level> levels_;          ///< as met
-  std::vector<Level> by_value_;        ///< the same, rising
-  std::vector<std::uint32_t> counts_;  ///< of each level, in parts
-  std::vector<std::uint64_t> ends_;    ///< values up to and with each level, by value
-  std::vector<Choice> choices_;        ///< of each level, as met
-  RawVector<std::uint32_t> level_of_;  ///< of each value, as met
+  std::vector<Slot> slots_;             ///< hash table of `levels_`
+  std::vector<Level> levels_;           ///< as met
+  std::vector<Level> by_value_;         ///< the same, rising
+  std::vector<std::uint32_t> counts_;   ///< of each level, in parts
+  std::vector<std::uint64_t> ends_;     ///< values up to and with each level, by value
+  std::vector<std::uint64_t> choices_;  ///< of each level, as met: the bins that it may get
+  RawVector<std::uint32_t> level_of_;   ///< of each value, as met
   std::vector<double> edges_;
 };
 

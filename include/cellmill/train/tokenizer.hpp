@@ -81,6 +81,9 @@ class TokenDraws {
   [[nodiscard]] std::uint64_t bits(std::uint32_t in_batch, std::int32_t column) const {
     return rng_.bits((std::uint64_t{in_batch} << 32) | static_cast<std::uint32_t>(column));
   }
+  /// The same for each of some columns. \param out room for as many
+  void bits(std::uint32_t in_batch, std::span<const std::int32_t> columns,
+            std::uint64_t* out) const;
 
  private:
   CounterRng rng_;
