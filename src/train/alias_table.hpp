@@ -14,6 +14,10 @@ class AliasTable {
   explicit AliasTable(std::span<const double> weights);
 
   [[nodiscard]] std::int64_t size() const { return static_cast<std::int64_t>(slots_.size()); }
+  /// Memory.
+  [[nodiscard]] std::int64_t bytes() const {
+    return static_cast<std::int64_t>(slots_.size() * sizeof(Slot));
+  }
   /// \param slot random, in [0, size()) \param uniform random, in [0, 1)
   /// \returns a number; one of weight 0 never
   [[nodiscard]] std::int64_t draw(std::uint64_t slot, double uniform) const {

@@ -110,6 +110,9 @@ class LabelOrder final : public Order {
     options.emplace_back("by", fmt::format("{} ({:016x})", labels_.name, fingerprint_));
     return options;
   }
+  [[nodiscard]] std::int64_t bytes() const override {
+    return blocks_.bytes() + labels_.bytes() + LabelSequence::bytes(blocks_, labels_.count());
+  }
 
  private:
   struct Epoch {

@@ -52,6 +52,12 @@ LabelSequence::LabelSequence(const RowBlocks& blocks, std::span<const std::int32
   before_.insert(before_.end(), counts.begin(), counts.end());
 }
 
+std::int64_t LabelSequence::bytes(const RowBlocks& blocks, std::int64_t n_labels) {
+  constexpr std::int64_t epochs = 3;
+  return epochs * (segments_of(blocks.n_blocks(), n_labels) + 1) * n_labels *
+         static_cast<std::int64_t>(sizeof(std::int64_t));
+}
+
 template <class Body>
 void LabelSequence::visit_segment(std::int64_t segment, Body&& body) const {
   const Range places = even_part(blocks_.n_blocks(), segments_, segment);

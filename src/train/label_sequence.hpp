@@ -24,6 +24,10 @@ class LabelSequence {
   LabelSequence(const RowBlocks& blocks, std::span<const std::int32_t> labels,
                 std::int64_t n_labels, std::uint64_t seed, std::uint64_t stream);
 
+  /// Most memory that the sequences of an order take: of two epochs side by side, and one that is
+  /// made.
+  [[nodiscard]] static std::int64_t bytes(const RowBlocks& blocks, std::int64_t n_labels);
+
   /// Rows that have a label.
   [[nodiscard]] std::int64_t count(std::int64_t label) const {
     return before_[static_cast<std::size_t>(segments_ * n_labels_ + label)];

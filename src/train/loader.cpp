@@ -1,11 +1,13 @@
 #include "cellmill/train/loader.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
-#include <numeric>
 #include <utility>
 
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/text.hpp"
 #include "train/loader_run.hpp"
 
 namespace cellmill {
@@ -28,9 +30,36 @@ struct Loader::State {
         reader(the_reader),
         arena(options.threads),
         windows(std::move(data), options, arena, pooled_batches(*order, options.threads)),
-        budget(options.memory),
-        standing(budget.reserve(windows.standing_bytes(), "what is known of every row")) {
+        budget(options.memory) {
     (void)Schedule(*order, tail, reader.index, reader.count);  // says what is wrong with the reader
+    const std::int64_t known = windows.standing_bytes();
+    expect_room(known);
+    standing = budget.reserve(known + order->bytes(), "what is known of every row");
+  }
+
+  /// \param known bytes of what the windows know of every row
+  /// \throws Error(input) if that and what the order knows are too much, saying what would do
+  void expect_room(std::int64_t known) const {
+    const std::int64_t held = known + order->bytes();
+    if (held <= budget.limit()) return;
+    std::int64_t window = 0;
+    std::int64_t ahead = 0;
+    if (order->lane_batches() > 0) {
+      Window first = order->window(0, 0, 0);
+      std::vector<WantedBatch> all;
+      for (std::int64_t i = 0; i < first.n_batches(); ++i) all.push_back({i, i});
+      const auto work = windows.plan(std::move(first), std::move(all));
+      window = windows.cost(*work);
+      ahead = 3 * windows.composed_bytes(*work);
+    }
+    // A quarter may be taken by batches made ahead (LoaderRun); and a little more, for rounding.
+    const std::int64_t least = std::max(held + window + ahead, (held + window) / 3 * 4) / 20 * 21;
+    throw input_error(fmt::format(
+        "the order holds {} of labels, weights and rows in use, and {} more is known of "
+        "every row (offsets, columns of obs), but memory is {}: with {} or more it would "
+        "do",
+        human_bytes(order->bytes()), human_bytes(known), human_bytes(budget.limit()),
+        human_bytes(least)));
   }
 
   LoaderRun& running() {

@@ -51,6 +51,7 @@ class SequentialOrder final : public Order {
   [[nodiscard]] Options options() const override {
     return common_options("sequential", rows_, lanes_);
   }
+  [[nodiscard]] std::int64_t bytes() const override { return rows_.bytes(); }
 
  private:
   RowBlocks rows_;
@@ -100,6 +101,11 @@ class ShuffledOrder final : public Order {
     options.emplace_back("block", std::to_string(blocks_.block_rows()));
     options.emplace_back("window", std::to_string(window_rows_));
     return options;
+  }
+  [[nodiscard]] std::int64_t bytes() const override {
+    constexpr std::int64_t copies =
+        4;  // of the short blocks: by block, and as LabelSequence::bytes
+    return blocks_.bytes() + copies * static_cast<std::int64_t>(short_.size() * sizeof(Short));
   }
 
  private:

@@ -106,6 +106,10 @@ class PairedOrder final : public Order {
   [[nodiscard]] std::vector<std::pair<std::string, std::string>> options() const override {
     return named_;
   }
+  [[nodiscard]] std::int64_t bytes() const override {
+    return cells_->bytes() + controls_.bytes() + match_.bytes() +
+           LabelSequence::bytes(controls_, match_.count());
+  }
 
  private:
   /// A control for each of some cells; −1 for −1.

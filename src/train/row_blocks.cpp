@@ -92,6 +92,11 @@ Range RowBlocks::block(std::int64_t number) const {
   return {begin, std::min(begin + block_rows_, first_row_[source + 1])};
 }
 
+std::int64_t RowBlocks::bytes() const {
+  const std::size_t numbers = begins_.size() + (chosen_ ? chosen_->size() : 0);
+  return static_cast<std::int64_t>(numbers * sizeof(std::int64_t));
+}
+
 std::vector<std::int64_t> RowBlocks::short_blocks() const {
   std::vector<std::int64_t> found;
   if (block_rows_ == 1) return found;

@@ -2,14 +2,15 @@
 
 #include <fmt/format.h>
 
-#include <numeric>
 #include <utility>
 
 #include "cellmill/core/error.hpp"
+#include "train/row_runs.hpp"
 
 namespace cellmill {
 
 RowWeights::RowWeights(std::vector<double> weights) {
+  own_bytes_ = static_cast<std::int64_t>(weights.size() * sizeof(double));
   auto held = std::make_shared<const std::vector<double>>(std::move(weights));
   weights_ = std::span<const double>(*held);
   owner_ = std::move(held);
@@ -25,10 +26,11 @@ RowWeights weights_of(const ObsValues& column) {
     throw usage_error(
         fmt::format("weights: obs['{}'] holds labels, expected numbers", column.name()));
   }
-  std::vector<std::int64_t> rows(static_cast<std::size_t>(column.size()));
-  std::iota(rows.begin(), rows.end(), std::int64_t{0});
-  std::vector<double> weights(rows.size());
-  column.gather(rows, weights);
+  std::vector<double> weights(static_cast<std::size_t>(column.size()));
+  for_row_runs(column.size(), [&](std::span<const std::int64_t> rows) {
+    column.gather(rows,
+                  std::span(weights).subspan(static_cast<std::size_t>(rows.front()), rows.size()));
+  });
   return RowWeights(std::move(weights));
 }
 

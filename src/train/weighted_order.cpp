@@ -126,6 +126,10 @@ class WeightedOrder final : public Order {
     if (warmup_epochs_ > 0) options.emplace_back("warmup_epochs", std::to_string(warmup_epochs_));
     return options;
   }
+  [[nodiscard]] std::int64_t bytes() const override {
+    return blocks_.bytes() + weights_.bytes() + by_weight_->bytes() +
+           (by_size_ ? by_size_->bytes() : 0);
+  }
 
  private:
   /// How likely a visit is by weight.

@@ -54,6 +54,9 @@ class Order {
   [[nodiscard]] virtual Window window(std::int64_t epoch, int lane, std::int64_t index) const = 0;
   /// Every option that shapes the order, as `name=value` pairs: what a saved state must agree with.
   [[nodiscard]] virtual std::vector<std::pair<std::string, std::string>> options() const = 0;
+  /// Memory for what is known of the rows: labels, weights, which ones are in use. What somebody
+  /// else holds (an array of weights, a mapped file) is not in it.
+  [[nodiscard]] virtual std::int64_t bytes() const = 0;
 };
 
 struct OrderOptions {

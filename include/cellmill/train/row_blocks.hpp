@@ -41,6 +41,8 @@ class RowBlocks {
   [[nodiscard]] std::vector<std::int64_t> short_blocks() const;
   /// Of the rows in use: the same for the same rows.
   [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+  /// Memory for a choice of rows.
+  [[nodiscard]] std::int64_t bytes() const;
 
  private:
   std::int64_t block_rows_;

@@ -16,6 +16,10 @@ struct RowLabels {
   std::vector<std::string> levels;   ///< what the labels mean, for messages
   std::vector<std::int32_t> of_row;  ///< of all rows, in use or not; −1: none
   [[nodiscard]] std::int64_t count() const { return static_cast<std::int64_t>(levels.size()); }
+  /// Memory of the rows' labels.
+  [[nodiscard]] std::int64_t bytes() const {
+    return static_cast<std::int64_t>(of_row.size() * sizeof(of_row[0]));
+  }
 };
 
 /// A column of obs as labels. \throws Error(usage) for a column of numbers

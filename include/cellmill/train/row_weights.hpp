@@ -22,6 +22,8 @@ class RowWeights {
       : weights_(weights), owner_(std::move(owner)) {}
 
   [[nodiscard]] std::int64_t size() const;
+  /// Memory of this object's own.
+  [[nodiscard]] std::int64_t bytes() const { return own_bytes_; }
   [[nodiscard]] double operator[](std::int64_t row) const {
     const auto at = static_cast<std::size_t>(row);
     const auto* doubles = std::get_if<std::span<const double>>(&weights_);
@@ -32,6 +34,7 @@ class RowWeights {
  private:
   std::variant<std::span<const double>, std::span<const float>> weights_;
   std::shared_ptr<const void> owner_;
+  std::int64_t own_bytes_ = 0;
 };
 
 /// A column of obs as weights. \throws Error(usage) for one of labels
