@@ -89,8 +89,13 @@ class BenchCommand : public Command {
         ->type_name("COLUMN");
     app.add_option("--control", loader_.control, "loader, paired: that of controls [DMSO_TF]")
         ->type_name("NAME");
-    app.add_option("--layout", layout_, "loader: csr or dense [csr]")
-        ->check(CLI::IsMember({"csr", "dense"}));
+    app.add_option("--output", loader_.outputs,
+                   "loader: csr, dense, geneformer, scgpt or rank_value; each beside csr [csr]")
+        ->type_name("NAME...")
+        ->check(CLI::IsMember({"csr", "dense", "geneformer", "scgpt", "rank_value"}));
+    app.add_option("--vocab", loader_.vocabulary,
+                   "loader: genes that have tokens, as `vocab` writes them [all, medians made up]")
+        ->type_name("FILE");
     add_count<std::int32_t>(app, "--genes", genes_, 0,
                             "loader: only so many genes, spread evenly; 0: all");
     app.add_option("--python", read_.python, "read: the Python whose libraries are the peers")
@@ -100,6 +105,7 @@ class BenchCommand : public Command {
         "  cellmill bench limits\n"
         "  cellmill bench read plate1.h5ad\n"
         "  cellmill bench loader store.zarr --batch-size 64 --window 8192\n"
+        "  cellmill bench loader store.zarr --output geneformer scgpt --vocab genes.tsv\n"
         "  cellmill bench pipeline --threads 2\n"
         "  mpirun -n 2 --bind-to none cellmill bench pipeline plates --threads 1 --json\n");
   }
@@ -145,7 +151,6 @@ class BenchCommand : public Command {
     if (read_.warmup > 0) options.warmup = read_.warmup;
     options.read.threads = session.arena.threads();
     if (session.options.memory > 0) options.read.memory = session.options.memory;
-    if (layout_ == "dense") options.read.layout = BatchLayout::dense;
     if (genes_ > 0) {
       const std::vector<std::string> all = Dataset::open({options.files, {}, {}})->genes().names;
       const auto n = static_cast<std::int64_t>(all.size());
@@ -175,7 +180,6 @@ class BenchCommand : public Command {
   RunOptions options_;
   ReadBenchOptions read_;
   LoaderBenchOptions loader_;
-  std::string layout_ = "csr";
   std::int32_t genes_ = 0;
 };
 

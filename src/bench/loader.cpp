@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "bench/loader_order.hpp"
+#include "bench/loader_output.hpp"
 #include "cellmill/core/error.hpp"
 #include "cellmill/core/memory.hpp"
 #include "cellmill/core/parallel.hpp"
@@ -35,18 +36,21 @@ void take(Loader& loader, double seconds, LoaderBench::Run& run) {
     if (!batch) continue;
     run.cells += batch->n_rows();
     run.nonzeros += batch->matrices.front().nnz();
+    for (const std::int32_t length : batch->tokens.lengths) run.tokens += length;
   } while (seconds_since(begin) < seconds);
   run.seconds = seconds_since(begin);
   run.processor_seconds = processor_seconds() - processor_begin;
 }
 
-LoaderBench::Run bench_batches(const LoaderBenchOptions& options, std::int64_t batch_size) {
+LoaderBench::Run bench_batches(const LoaderBenchOptions& options, const std::string& output,
+                               std::int64_t batch_size) {
   reset_peak_rss();
   const auto begin = Clock::now();
   const auto data = Dataset::open({options.files, std::nullopt, {}});
   const std::shared_ptr<const Order> order = bench_order(*data, options, batch_size);
-  Loader loader(data, order, Tail::drop, options.read, {});
+  Loader loader(data, order, Tail::drop, bench_output(*data, options, output), {});
   LoaderBench::Run run;
+  run.output = output;
   run.batch_size = batch_size;
   (void)loader.next();
   run.first_batch_seconds = seconds_since(begin);
@@ -66,13 +70,29 @@ double cells_per_second(const LoaderBench::Run& run) {
   return static_cast<double>(run.cells) / run.seconds;
 }
 
+/// CSR first where there are others.
+std::vector<std::string> outputs_of(const LoaderBenchOptions& options) {
+  std::vector<std::string> outputs = options.outputs;
+  const auto csr = std::find(outputs.begin(), outputs.end(), "csr");
+  if (csr != outputs.end()) outputs.erase(csr);
+  outputs.insert(outputs.begin(), "csr");
+  return outputs;
+}
+
 }  // namespace
 
 LoaderBench bench_loader(const LoaderBenchOptions& options) {
   LoaderBench bench;
   bench.order = options.order;
   for (const std::int64_t size : options.batch_sizes) {
-    bench.runs.push_back(bench_batches(options, size));
+    const std::size_t csr = bench.runs.size();
+    for (const std::string& output : outputs_of(options)) {
+      LoaderBench::Run run = bench_batches(options, output, size);
+      if (bench.runs.size() > csr) {
+        run.ratio_to_csr = cells_per_second(run) / cells_per_second(bench.runs[csr]);
+      }
+      bench.runs.push_back(std::move(run));
+    }
   }
   bench.cells = Dataset::open({options.files, std::nullopt, {}})->n_obs();
   const auto& run = bench.runs.front();
@@ -89,10 +109,11 @@ std::string loader_text(const LoaderBench& bench) {
   std::string text = fmt::format("{} cells, order {}\n", grouped(bench.cells), bench.order);
   for (const auto& run : bench.runs) {
     text += fmt::format(
-        "  batches of {:<6} {:>12} cells/s  {:>10} a core's second  {:>8} batches/s, first after "
-        "{}, "
-        "{:.2f} rows read a row, {}/s fetched, peak memory {}\n",
-        run.batch_size, grouped(static_cast<std::int64_t>(cells_per_second(run))),
+        "  batches of {:<6} {:<10} {:>12} cells/s, {:>4.2f} of csr  {:>10} a core's second  {:>8} "
+        "batches/s, "
+        "first after {}, {:.2f} rows read a row, {}/s fetched, peak memory {}\n",
+        run.batch_size, run.output, grouped(static_cast<std::int64_t>(cells_per_second(run))),
+        run.ratio_to_csr,
         grouped(static_cast<std::int64_t>(static_cast<double>(run.cells) / run.processor_seconds)),
         grouped(
             static_cast<std::int64_t>(cells_per_second(run) / static_cast<double>(run.batch_size))),
@@ -115,8 +136,11 @@ nlohmann::json loader_json(const LoaderBench& bench) {
   for (const auto& run : bench.runs) {
     best = std::max(best, cells_per_second(run));
     peak = std::max(peak, run.peak_memory);
-    runs.push_back({{"batch_size", run.batch_size},
+    runs.push_back({{"output", run.output},
+                    {"batch_size", run.batch_size},
                     {"cells_per_second", cells_per_second(run)},
+                    {"ratio_to_csr", run.ratio_to_csr},
+                    {"tokens_per_second", static_cast<double>(run.tokens) / run.seconds},
                     {"seconds", run.seconds},
                     {"processor_seconds", run.processor_seconds},
                     {"first_batch_seconds", run.first_batch_seconds},

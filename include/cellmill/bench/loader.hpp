@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,23 +20,30 @@ struct LoaderBenchOptions {
   std::string by = "cell_line";     ///< column of labels: weighted equally, balanced …, matched
   std::string condition = "drug";   ///< paired: column of conditions
   std::string control = "DMSO_TF";  ///< paired: the condition that controls have
+  /// csr, dense, geneformer, scgpt, rank_value: each is measured, and CSR first where there are
+  /// others, for what they cost beside it.
+  std::vector<std::string> outputs = {"csr"};
+  std::optional<std::filesystem::path> vocabulary;  ///< of tokens; none: all genes
   double warmup = 1;   ///< seconds of batches before anything counts, for each batch size
   double seconds = 3;  ///< of batches that count
-  ReadOptions read;    ///< what a batch holds
+  ReadOptions read;    ///< what a batch holds, but for its output
 };
 
 /// Batches as fast as they come, with nobody training.
 struct LoaderBench {
   struct Run {
+    std::string output;
     std::int64_t batch_size = 0;
     std::int64_t cells = 0;
     std::int64_t nonzeros = 0;
+    std::int64_t tokens = 0;  ///< without padding
     double seconds = 0;
     double processor_seconds = 0;
     double first_batch_seconds = 0;  ///< from opening the files
     double rows_read_ratio = 0;      ///< rows fetched, over rows handed out
     std::int64_t bytes_fetched = 0;  ///< encoded, while it counted
     std::int64_t peak_memory = 0;    ///< of the process
+    double ratio_to_csr = 1;         ///< of cells a second, to those of CSR in as large batches
   };
   std::vector<Run> runs;
   std::string order;
