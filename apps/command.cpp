@@ -19,6 +19,7 @@ std::vector<std::unique_ptr<Command>> make_commands() {
   commands.push_back(make_bench_command());
   commands.push_back(make_run_command());
   commands.push_back(make_shard_command());
+  commands.push_back(make_vocab_command());
   commands.push_back(make_report_command());
   return commands;
 }
@@ -64,6 +65,15 @@ GeneJoin parse_join(const std::string& name) {
   if (name == "inner") return GeneJoin::inner;
   if (name == "outer") return GeneJoin::outer;
   throw usage_error(fmt::format("'{}' is no way to join; expected inner or outer", name));
+}
+
+std::string parse_matrix(const std::string& name) {
+  if (name == "X") return name;
+  if (name == "raw.X") return "raw/X";
+  if (name.empty() || name.find('/') != std::string::npos) {
+    throw usage_error(fmt::format("'{}' is no layer; expected its name, X or raw.X", name));
+  }
+  return "layers/" + name;
 }
 
 double parse_positive(const std::string& text) {

@@ -77,6 +77,7 @@ class Command {
 [[nodiscard]] std::unique_ptr<Command> make_shard_command();
 [[nodiscard]] std::unique_ptr<Command> make_simulate_command();
 [[nodiscard]] std::unique_ptr<Command> make_validate_command();
+[[nodiscard]] std::unique_ptr<Command> make_vocab_command();
 
 void add_common_options(CLI::App& app, CommonOptions& options);
 
@@ -99,6 +100,9 @@ CLI::Option* add_parsed(CLI::App& app, const std::string& names, T& value, Parse
                                        std::int64_t most);
 /// inner or outer. \throws Error(usage) for anything else
 [[nodiscard]] GeneJoin parse_join(const std::string& name);
+/// Where counts are: `X`, `raw.X` or a layer's name, as the path of an element.
+/// \throws Error(usage) for what can't be one
+[[nodiscard]] std::string parse_matrix(const std::string& name);
 /// A finite number above 0. \throws Error(usage) for anything else
 [[nodiscard]] double parse_positive(const std::string& text);
 

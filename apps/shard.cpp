@@ -20,15 +20,6 @@ StoreCodec parse_codec(const std::string& name) {
   throw usage_error(fmt::format("'{}' is no codec of a store; expected portable or fast", name));
 }
 
-std::string parse_matrix(const std::string& name) {
-  if (name == "X") return name;
-  if (name == "raw.X") return "raw/X";
-  if (name.empty() || name.find('/') != std::string::npos) {
-    throw usage_error(fmt::format("'{}' is no layer; expected its name, X or raw.X", name));
-  }
-  return "layers/" + name;
-}
-
 class ShardCommand : public Command {
  public:
   [[nodiscard]] std::string name() const override { return "shard"; }

@@ -14,7 +14,7 @@ from plates import make_plate, read, write, write_plates
 from program import cellmill, succeed
 
 
-@pytest.mark.parametrize("command", ["simulate", "info", "run", "concat"])
+@pytest.mark.parametrize("command", ["simulate", "info", "run", "concat", "vocab"])
 def test_help_has_examples(command):
     outcome = succeed(command, "--help")
     assert "Examples:" in outcome.stdout

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _core
 from .batch import Batch, CsrMatrix
-from .commands import concat, convert, info, report, run, shard, simulate, validate
+from .commands import concat, convert, info, report, run, shard, simulate, validate, vocab
 from .dataset import Dataset, ObsColumn, ObsTable, open
 from .errors import (
     CommError,
@@ -91,4 +91,5 @@ __all__ = [
     "shard",
     "simulate",
     "validate",
+    "vocab",
 ]

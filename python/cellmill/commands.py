@@ -107,6 +107,26 @@ def shard(inputs: Paths, output: PathLike, *, progress: bool = True, **options: 
     return run_command("shard", _listed(inputs), output=output, progress=progress, **options)
 
 
+def vocab(inputs: Paths, output: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
+    """A gene vocabulary from data, with Geneformer's medians: a table that tokenizers read.
+
+    Parameters
+    ----------
+    output
+        A path that ends in ``.tsv``: for ``Geneformer``, ``ScGPT`` and ``RankValue``.
+    **options
+        Those of ``cellmill vocab``: ``medians`` (True for the non-zero medians of count / total ·
+        10,000), ``n_genes`` (those that most cells express), ``filter``, ``layer``, ``join``
+        (``"outer"``), ``gene_key``, ``overwrite``, ``threads``, ``memory``.
+
+    Returns
+    -------
+    What ``cellmill vocab --json`` tells: ``genes``, ``cells``, ``not_expressed``, ``readings``.
+    """
+    refuse_in_launch("vocab")
+    return run_command("vocab", _listed(inputs), output=output, progress=progress, **options)
+
+
 def concat(plates: Paths, output: PathLike, *, progress: bool = True, **options: Any) -> dict[str, Any]:
     """The cells of all plates one after the other, on disk, joined as ``anndata.concat`` joins them.
 

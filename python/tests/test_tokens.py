@@ -231,3 +231,46 @@ def test_counts_may_be_in_a_layer_where_x_is_transformed() -> None:
         counts = expected["counts"].to_dense()
         for row, found in zip(counts, ids_of(batch), strict=True):
             assert found == oracle.geneformer(row, genes, tokens, medians)
+
+
+@pytest.mark.parametrize("name", ["pbmc3k/pbmc3k_raw.h5ad", "simulated"])
+def test_a_vocabulary_of_the_data_makes_tokens(plates: list[str], tmp_path: Path, name: str) -> None:
+    source: Any = plates if name == "simulated" else shared(name)
+    found = cm.vocab(source, tmp_path / "genes.tsv", medians=True)
+    data = cm.open(source)
+    counts, genes = data[:]["X"].to_dense().astype(np.float64), data.var_names
+    assert found["genes"] == len(genes)
+    assert found["cells"] == len(data)
+    total = counts.sum(1)
+    medians = {}
+    for column, gene in enumerate(genes):
+        cells = np.flatnonzero(counts[:, column])
+        if len(cells):
+            medians[gene] = np.median(counts[cells, column] / total[cells] * 10_000)
+    tokens = {gene: number for number, gene in enumerate(genes)}
+    for output in (cm.Geneformer(str(tmp_path / "genes.tsv")), cm.Geneformer(tokens, medians=medians)):
+        batch = next(iter(cm.Loader(data, 64, order="sequential", output=output)))
+        for row, ids in zip(batch.rows, ids_of(batch), strict=True):
+            assert ids == oracle.geneformer(counts[row], genes, tokens, medians)
+
+
+def test_a_vocabulary_of_few_genes_serves_every_tokenizer(plates: list[str], tmp_path: Path) -> None:
+    path = tmp_path / "genes.tsv"
+    assert cm.vocab(plates, path, n_genes=50)["genes"] == 50
+    for output in (cm.ScGPT(path), cm.RankValue(vocab=path)):
+        batch = next(iter(cm.Loader(plates, 64, output=output)))
+        assert 0 < batch.attention_mask.sum(1).max() <= 51
+        assert batch.input_ids.max() <= 53
+    with pytest.raises(ValueError, match="no gene of the data has a median"):
+        next(iter(cm.Loader(plates, 64, output=cm.Geneformer(path))))
+    with pytest.raises(ValueError, match="exists already"):
+        cm.vocab(plates, path)
+
+
+def test_a_launch_of_several_makes_no_vocabulary(
+    plates: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ValueError, match="one of 2"):
+        cm.vocab(plates, tmp_path / "genes.tsv")

@@ -106,6 +106,29 @@ Vocabulary read_vocabulary(const std::filesystem::path& path) {
   });
 }
 
+void write_vocabulary(const std::filesystem::path& path, const Vocabulary& vocabulary,
+                      std::span<const std::int64_t> n_cells) {
+  check(vocabulary);
+  const bool medians = !vocabulary.medians.empty();
+  std::string text = "gene\ttoken";
+  if (medians) text += "\tmedian";
+  if (!n_cells.empty()) text += "\tn_cells";
+  text += '\n';
+  for (std::size_t i = 0; i < vocabulary.names.size(); ++i) {
+    text += fmt::format("{}\t{}", vocabulary.names[i], vocabulary.ids[i]);
+    // As few digits as give the same number again.
+    if (medians) text += '\t';
+    if (medians && !std::isnan(vocabulary.medians[i]))
+      text += fmt::format("{}", vocabulary.medians[i]);
+    if (!n_cells.empty()) text += fmt::format("\t{}", n_cells[i]);
+    text += '\n';
+  }
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) throw io_error(path.string() + ": can't be written");
+}
+
 void check(const Vocabulary& vocabulary) {
   const std::size_t count = vocabulary.names.size();
   if (count == 0) throw input_error("the vocabulary is empty");

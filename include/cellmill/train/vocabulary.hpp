@@ -22,6 +22,11 @@ struct Vocabulary {
 /// \throws Error(not_found), Error(input) as check does, and naming the line that can't be read
 [[nodiscard]] Vocabulary read_vocabulary(const std::filesystem::path& path);
 
+/// Writes a table that read_vocabulary() reads: `gene`, `token`, then `median` if the vocabulary
+/// has any and `n_cells`, as many as there are names, unless these are none. \throws Error(io)
+void write_vocabulary(const std::filesystem::path& path, const Vocabulary& vocabulary,
+                      std::span<const std::int64_t> n_cells = {});
+
 /// \throws Error(input) if there are no names, names repeat, an id is below 0, or a median is not
 /// above 0
 void check(const Vocabulary& vocabulary);
