@@ -31,12 +31,17 @@ def order_of(options: argparse.Namespace, data: Any) -> dict[str, Any]:
 
 
 def output_of(options: argparse.Namespace, data: Any) -> dict[str, Any]:
-    """Output, transform and genes as cm.Loader takes them. Without a vocabulary all genes have a token, of median 1."""
+    """Output, transform and genes as cm.Loader takes them. Without a vocabulary all genes have a token.
+
+    Their medians are made up, from 0.5 to 8: equal ones would leave many ties to sort.
+    """
     import cellmill as cm
 
     tokens = options.vocab or {name: number for number, name in enumerate(data.var_names)}
     if options.output == "geneformer":
-        return {"output": cm.Geneformer(tokens, medians=None if options.vocab else dict.fromkeys(tokens, 1.0))}
+        spread = 2 ** np.random.default_rng(0).uniform(-1, 3, data.n_vars)
+        medians = None if options.vocab else dict(zip(data.var_names, spread.tolist(), strict=True))
+        return {"output": cm.Geneformer(tokens, medians=medians)}
     if options.output == "scgpt":
         return {"output": cm.ScGPT(tokens), "transform": [cm.NormalizeTotal(1e4), cm.Log1p()]}
     if options.output == "dense":
@@ -192,20 +197,11 @@ def program(options: argparse.Namespace) -> dict[str, float]:
     import cellmill as cm
 
     command = [os.fspath(cm.program.PROGRAM), "bench", "loader", *options.data, "--json"]
-    for name in (
-        "batch_size",
-        "block",
-        "window",
-        "seconds",
-        "warmup",
-        "threads",
-        "order",
-        "by",
-        "condition",
-        "control",
-    ):
+    passed = ["batch_size", "block", "window", "seconds", "warmup", "threads"]
+    passed += ["order", "by", "condition", "control", "output", "vocab"]
+    for name in passed + (["genes"] if options.output == "dense" else []):
         if (value := getattr(options, name)) is not None:
             command += ["--" + name.replace("_", "-"), str(value)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
-    (run,) = json.loads(done.stdout)["runs"]
+    run = json.loads(done.stdout)["runs"][-1]  # CSR comes before another output
     return {name: run[name] for name in ("cells_per_second", "first_batch_seconds")}
