@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
@@ -114,8 +115,9 @@ class BenchCommand : public Command {
     const bool json = session.options.output == Output::json;
     const bool speaks = session.comm.rank() == 0;
     if (what_ == "limits") {
-      const MachineLimits limits =
-          measure_limits(session.arena, folder_, session.mpi_start_seconds);
+      const MachineLimits limits = measure_limits(
+          session.arena, folder_, buffer_limit(session.options.memory, session.comm.local_size()),
+          session.mpi_start_seconds);
       if (speaks) std::cout << (json ? limits_json(limits).dump() + "\n" : limits_text(limits));
       return;
     }
@@ -150,7 +152,9 @@ class BenchCommand : public Command {
     options.seconds = read_.seconds;
     if (read_.warmup > 0) options.warmup = read_.warmup;
     options.read.threads = session.arena.threads();
-    if (session.options.memory > 0) options.read.memory = session.options.memory;
+    const std::int64_t memory = buffer_limit(session.options.memory);
+    options.read.memory =
+        session.options.memory > 0 ? memory : std::min(options.read.memory, memory);
     if (genes_ > 0) {
       const std::vector<std::string> all = Dataset::open({options.files, {}, {}})->genes().names;
       const auto n = static_cast<std::int64_t>(all.size());

@@ -43,6 +43,10 @@ void add_common_options(CLI::App& app, CommonOptions& options) {
       ->type_name("LEVEL")
       ->group(group);
   app.add_flag_callback(
+         "--log-json", [&options] { options.log_style = LogStyle::json; },
+         "What goes to standard error, progress too, as one JSON object a line")
+      ->group(group);
+  app.add_flag_callback(
          "--json", [&options] { options.output = Output::json; },
          "The result as one JSON object on standard output; all else goes to standard error")
       ->group(group);

@@ -31,6 +31,7 @@ struct CommonOptions {
   int threads = 0;          ///< 0: the cores this rank was given
   std::int64_t memory = 0;  ///< bytes of resident memory this rank may have; 0: 70% of its share
   LogLevel log_level = LogLevel::info;
+  LogStyle log_style = LogStyle::text;
   Output output = Output::text;
   ProgressStyle progress = ProgressStyle::text;
 };

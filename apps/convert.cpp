@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <filesystem>
 #include <iostream>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 
 #include "cellmill/anndata/copy.hpp"
@@ -42,8 +44,8 @@ class ConvertCommand : public Command {
     add_parsed(app, "--chunk-size", layout_.chunk_bytes, parse_bytes,
                "Of arrays, decoded [256K; 4M in Zarr 2]")
         ->type_name("SIZE");
-    add_parsed(app, "--shard-size", layout_.shard_bytes, parse_bytes,
-               "Of shards in Zarr 3, decoded; 0: no shards [64M]")
+    add_parsed(app, "--shard-size", shard_bytes_, parse_bytes,
+               "Of shards in Zarr 3, decoded; 0: no shards [64M, less with little memory]")
         ->type_name("SIZE");
     app.add_flag_callback(
         "--overwrite", [this] { if_exists_ = IfExists::overwrite; },
@@ -68,7 +70,10 @@ class ConvertCommand : public Command {
                                       zarr_format_ == 2 ? StoreFormat::zarr2 : StoreFormat::zarr3);
       const std::int64_t memory =
           session.options.memory > 0 ? session.options.memory : available_memory() / 10 * 7;
-      layout_.memory = memory / 2;
+      layout_.memory = std::min(memory / 2, buffer_limit(session.options.memory));
+      // A shard is held whole, decoded and encoded.
+      layout_.shard_bytes =
+          shard_bytes_.value_or(std::min(CopyLayout().shard_bytes, layout_.memory / 4));
       std::int64_t copied = 0;
       copy_group(*from, *to, layout_, session.arena, [&](std::int64_t bytes) { copied += bytes; });
       to->flush();
@@ -88,6 +93,7 @@ class ConvertCommand : public Command {
   std::filesystem::path output_;
   int zarr_format_ = 3;
   CopyLayout layout_;
+  std::optional<std::int64_t> shard_bytes_;
   IfExists if_exists_ = IfExists::refuse;
   std::int64_t bytes_ = 0;
 };

@@ -87,10 +87,11 @@ int launched_rank() {
 int report(const Failure& failure, const Communicator* comm, Output output) {
   const bool joined = comm != nullptr && comm->size() > 1;
   if ((joined ? comm->rank() : launched_rank()) == 0) {
-    std::cerr << "cellmill: error: " << failure.message << std::endl;
+    log_failure(failure.message, failure.status, failure.kind);
     if (output == Output::json) {
       const nlohmann::json error = {{"kind", failure.kind}, {"message", failure.message}};
-      std::cout << nlohmann::json{{"error", error}}.dump() << std::endl;
+      const auto replace = nlohmann::json::error_handler_t::replace;
+      std::cout << nlohmann::json{{"error", error}}.dump(-1, ' ', false, replace) << std::endl;
     }
   } else if (!joined && launched_tasks().value_or(1) > 1) {
     // The launcher ends all tasks when one of them failed: leave the first the time to say why.
@@ -149,29 +150,52 @@ void run_command(Command& command, const CommonOptions& options, const World& wo
   if (command.launch() != Command::Launch::anyhow) require_one_world(comm.size());
   configure_log(options.log_level, comm.rank());
   if (options.memory > 0) limit_claims(options.memory);
-  set_progress_style(options.log_level <= LogLevel::info ? options.progress : ProgressStyle::none);
+  set_log_style(options.log_style);
+  const bool in_log =
+      options.log_style == LogStyle::json && options.progress == ProgressStyle::text;
+  const ProgressStyle progress = in_log ? ProgressStyle::log : options.progress;
+  set_progress_style(options.log_level <= LogLevel::info ? progress : ProgressStyle::none);
   install_stop_signals();
   Arena arena(options.threads > 0 ? options.threads : default_threads(comm.local_size()));
   command.run({options, comm, arena, world.mpi_start_seconds});
 }
 
+/// The program's call.
+struct Call {
+  CLI::App& app;
+  int argc;
+  const char* const* argv;
+
+  /// Whether a flag is among the arguments or, once that is read, in the configuration file: errors
+  /// come before the options are parsed, too.
+  [[nodiscard]] bool has(const std::string& flag) const {
+    const CLI::Option* option = app.get_option_no_throw(flag);
+    return (option != nullptr && option->count() > 0) ||
+           std::any_of(argv, argv + argc,
+                       [&](const char* argument) { return std::string_view(argument) == flag; });
+  }
+};
+
 /// `body`'s status, or the report of what it threw.
 template <class Body>
-int reported(const CLI::App& app, const World& world, Output output, Body&& body) {
+int reported(const Call& call, const World& world, Body&& body) {
+  const auto failed = [&](const Failure& failure) {
+    if (call.has("--log-json")) set_log_style(LogStyle::json);
+    return report(failure, world.comm.get(), call.has("--json") ? Output::json : Output::text);
+  };
   try {
     body();
     return EXIT_SUCCESS;
   } catch (const CLI::ParseError& error) {
-    return report(usage_failure(error, app), world.comm.get(), output);
+    return failed(usage_failure(error, call.app));
   } catch (const ReportedError& error) {
     return report({error.what(), exit_status(error.kind())}, world.comm.get(), Output::text);
   } catch (const Error& error) {
-    return report({error.what(), exit_status(error.kind()), kind_name(error.kind())},
-                  world.comm.get(), output);
+    return failed({error.what(), exit_status(error.kind()), kind_name(error.kind())});
   } catch (const std::bad_alloc&) {
-    return report({"out of memory; lower --memory or --threads", 1}, world.comm.get(), output);
+    return failed({"out of memory; lower --memory or --threads", 1});
   } catch (const std::exception& error) {
-    return report({error.what(), 1}, world.comm.get(), output);
+    return failed({error.what(), 1});
   }
 }
 
@@ -200,10 +224,10 @@ int run_program(int argc, const char* const* argv) {
   }
   CLI::App app("", "cellmill " + name);
   World world;
-  const bool json = std::any_of(argv, argv + argc, [](const char* argument) {
-    return std::string_view(argument) == "--json";
-  });
-  return reported(app, world, json ? Output::json : Output::text, [&] {
+  const Call call{app, argc, argv};
+  configure_log(LogLevel::info, launched_rank());
+  if (call.has("--log-json")) set_log_style(LogStyle::json);
+  return reported(call, world, [&] {
     Command& command = find_command(commands, name);
     CommonOptions options;
     app.get_formatter()->column_width(34);

@@ -64,6 +64,34 @@ def test_a_read_that_never_comes_back_ends_the_job(simulated, tmp_path, hanging_
     assert not out.exists()
 
 
+@pytest.mark.parametrize("name", ["out.zarr", "out.h5ad"])
+@pytest.mark.parametrize("kilobytes", [64, 512, 1024])
+def test_a_full_output_disk_is_named(simulated, tmp_path, name, kilobytes):
+    """In a mount namespace of its own; the output takes more than a megabyte."""
+    if os.geteuid() != 0 or shutil.which("unshare") is None:
+        message = "mounting needs root and unshare"
+        pytest.fail(message) if IN_CI else pytest.skip(message)
+    folder = tmp_path / "full"
+    folder.mkdir()
+    words = [str(PROGRAM), "run", *map(str, simulated), "-o", str(folder / name), "--scratch", "none"]
+    script = f'mount -t tmpfs -o size={kilobytes}k tmpfs {folder} && "$@"; status=$?; ls -A {folder}; exit $status'
+    ended = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", script, "run", *words],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if "Operation not permitted" in ended.stderr:
+        pytest.skip("no mount namespaces here")
+    assert ended.returncode == 1, ended.stderr
+    errors = [line for line in ended.stderr.splitlines() if line.startswith("cellmill: error: ")]
+    assert len(errors) == 1
+    assert errors[0].endswith(": No space left on device")
+    assert name in errors[0]
+    assert ended.stdout == ""
+
+
 def test_a_full_checkpoint_disk_costs_the_checkpoint_only(simulated, tmp_path):
     """In a mount namespace of its own, the checkpoint's folder is a disk of 64 kB."""
     if os.geteuid() != 0 or shutil.which("unshare") is None:

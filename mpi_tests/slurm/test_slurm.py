@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -177,7 +178,44 @@ def test_slow_links_change_nothing(cluster, plates, of_one_rank, tmp_path):
     out = tmp_path / "out.zarr"
     cluster.shape("100mbit")
     try:
-        cluster.run(*SRUN, "-N", 3, PROGRAM, "run", plates, "-o", out, *SMALL)
+        told = cluster.run(*SRUN, "-N", 3, PROGRAM, "run", plates, "-o", out, *SMALL).stdout
     finally:
         cluster.shape("100gbit")
+    assert told.count("\nbetween ranks: at most ") == 1
+    assert slots(out) == of_one_rank[plates]
+
+
+def test_time_lost_to_a_cut_link_is_told(cluster, plates, of_one_rank, tmp_path):
+    """The links are slow, so that one is cut in the middle of the exchange: for three seconds nothing comes through."""
+    out = tmp_path / "out.zarr"
+    command = [*SRUN, "-N", 3, PROGRAM, "run", plates, "-o", out, *SMALL, "--log-level", "debug", "--json"]
+    cluster.shape("5mbit")
+    try:
+        with cluster.start(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert any(line == "cellmill: exchange of gene sums begins\n" for line in process.stderr)
+            cluster.link("node3", "down")
+            try:
+                time.sleep(3)
+            finally:
+                cluster.link("node3", "up")
+            told, errors = process.communicate(timeout=120)
+    finally:
+        cluster.shape("100gbit")
+    assert process.returncode == 0, errors
+    told = json.loads(told)
+    of_ranks = {one["rank"]: one for one in told["exchanges"] if one["what"] == "gene sums"}
+    assert sorted(of_ranks) == [0, 1, 2]
+    # 3,000 genes of three plates: four limbs of each of two sums, a count and a maximum.
+    assert all(one["bytes"] == 3000 * 3 * 10 * 8 + 3 * 8 for one in of_ranks.values())
+    assert of_ranks[0]["waiting"] + of_ranks[0]["moving"] >= 3
+    assert all(one["waiting"] + one["moving"] >= 2.5 for one in of_ranks.values())
+    passes = [one for one in told["timeline"] if one["pass"] == "pass 1 (counts)"]
+    assert len(passes) == 3
+    assert all(one["communicating"] >= 2.5 for one in passes)
+    assert all(one["seconds"] >= one["communicating"] for one in passes)
+    assert "rank 0 of 3 waited" in errors
+    assert "for others in the exchange of gene sums (720 kB)" in errors
+    written = ad.read_zarr(out).uns["cellmill"]
+    assert list(written["exchanges"]["what"]) == [one["what"] for one in told["exchanges"]]
+    assert list(written["timeline"]["communicating"]) == [one["communicating"] for one in told["timeline"]]
     assert slots(out) == of_one_rank[plates]

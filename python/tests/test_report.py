@@ -180,6 +180,29 @@ def test_what_is_not_there_is_said(changed: Path, tmp_path: Path, taken: str, lo
     assert "is not in this file" in page.text
 
 
+def test_time_between_ranks_has_a_share_of_its_own(changed: Path, tmp_path: Path) -> None:
+    with h5py.File(changed, "r+") as file:
+        timeline = file["uns/cellmill/timeline"]
+        seconds = timeline["seconds"][...]
+        talked = timeline["communicating"]
+        talked[...] = seconds / 4
+    shown = page_of(changed, tmp_path).data["timeline"]
+    assert shown["shares"]["communicating"] == pytest.approx([0.25 if s > 0 else 0 for s in seconds])
+    threads = ("reading", "decoding", "computing", "writing", "waiting")
+    for i in range(len(seconds)):
+        total = sum(shown[activity][i] for activity in threads)
+        shares = [shown["shares"][activity][i] for activity in threads]
+        assert shares == pytest.approx([0.75 * shown[activity][i] / total for activity in threads])
+
+
+def test_outputs_that_do_not_tell_it_are_drawn_without(changed: Path, tmp_path: Path) -> None:
+    with h5py.File(changed, "r+") as file:
+        del file["uns/cellmill/timeline/communicating"]
+    shown = page_of(changed, tmp_path).data["timeline"]
+    assert set(shown["communicating"]) == {0}
+    assert set(shown["shares"]["communicating"]) == {0}
+
+
 def test_columns_of_every_kind(changed: Path, tmp_path: Path) -> None:
     anndata = peer("anndata")
     pandas = peer("pandas")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -138,3 +139,20 @@ def test_a_page_with_less_in_it(browser: Any, plates: list[str], tmp_path: Path,
     opened(browser, tmp_path / "report.html")
     assert troubles(browser) == []
     assert all(marks > 0 for _, _, marks in browser.execute_script(MARKS))
+
+
+def test_a_hundred_plates_have_names_that_do_not_overlap(
+    browser: Any, plates: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "plates").mkdir()
+    for number in range(100):
+        (tmp_path / "plates" / f"Tahoe_plate_{number + 1}.h5ad").hardlink_to(plates[number % 2])
+    output = run([str(tmp_path / "plates")], tmp_path / "many.h5ad")
+    cm.report(output, tmp_path / "report.html")
+    opened(browser, tmp_path / "report.html")
+    assert troubles(browser) == []
+    ticks = "return Array.from(document.querySelectorAll('#cells-per-plate .xtick text'), (tick) => tick.textContent)"
+    named = browser.execute_script(ticks)
+    assert named == [f"Tahoe_plate_{number}" for number in range(1, 101, 5)]
+    places = browser.execute_script(ticks.replace("tick.textContent", "tick.getBoundingClientRect().x"))
+    assert all(after - before > 10 for before, after in itertools.pairwise(places))

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 
+#include "analysis/exchange.hpp"
 #include "cellmill/core/error.hpp"
 
 namespace cellmill {
@@ -104,6 +105,7 @@ std::int32_t min_plates(const RunOptions& options, std::int32_t n_batches) {
 ChosenGenes choose_genes(RunContext& run, const Counts& counts,
                          const std::vector<BatchSums>& log_sums) {
   ChosenGenes chosen;
+  const Exchange exchange(run, "genes", Exchange::Within::last_pass);
   with_pulse(run.comm, [&](PulseControl&) {
     if (run.comm.rank() == 0) chosen = choose(run, counts, log_sums);
   });

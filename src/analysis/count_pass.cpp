@@ -5,6 +5,7 @@
 #include <mutex>
 #include <utility>
 
+#include "analysis/exchange.hpp"
 #include "analysis/median.hpp"
 #include "analysis/pass_runner.hpp"
 #include "analysis/run_passes.hpp"
@@ -191,6 +192,7 @@ std::vector<std::int64_t> cells_of_batches(const RunContext& run) {
 }
 
 std::vector<BatchSums> reduce_all(RunContext& run, SumsOfBatches& sums) {
+  const Exchange exchange(run, "gene sums", Exchange::Within::last_pass);
   const std::vector<std::int64_t> cells = cells_of_batches(run);
   std::vector<BatchSums> reduced;
   for (std::int32_t batch = 0; batch < run.inputs.n_batches(); ++batch) {
@@ -213,7 +215,8 @@ Counts count_pass(RunContext& run, BlobStore& cache) {
   PassCheckpoint checkpoint(run.checkpoint, run.plan, run.comm, std::move(parts));
 
   SegmentPass pass("pass 1 (counts)", reader, checkpoint);
-  if (cache.keeps()) pass.extra_per_nonzero = packed_bytes_per_nonzero;
+  // Packing takes room for the most that may come out.
+  if (cache.keeps()) pass.extra_per_nonzero = 2 * packed_bytes_per_nonzero;
   pass.process = [&](std::int64_t at, SegmentPass::Item& item) {
     const Plate& plate = reader.plate(at);
     const auto chunk = item.chunks.borrow();
@@ -242,6 +245,7 @@ Counts count_pass(RunContext& run, BlobStore& cache) {
   counts.resumed_cells = run.plan.n_cells() - checkpoint.cells_of_all();
 
   counts.batches = reduce_all(run, sums);
+  const Exchange exchange(run, "medians", Exchange::Within::last_pass);
   counts.target_sums =
       medians_of_positive(counts.cell_sums, run.plan.batch, run.inputs.n_batches(), run.comm);
   if (run.options.target_sum) {

@@ -5,6 +5,7 @@
 #include <functional>
 #include <numeric>
 
+#include "analysis/exchange.hpp"
 #include "analysis/pass_runner.hpp"
 #include "analysis/run_passes.hpp"
 #include "cellmill/compute/eigen.hpp"
@@ -128,24 +129,30 @@ Components gram_pass(RunContext& run, const Counts& counts, const std::vector<do
     gram->add({chunk->indptr, chunk->indices, chunk->values, chunk->n_cols});
   };
   run_segments(run, pass);
-  run.comm.all_reduce_sum(gram->state());
+  {
+    const Exchange exchange(run, "Gram matrix", Exchange::Within::last_pass);
+    run.comm.all_reduce_sum(gram->state());
+  }
 
   const auto limit = static_cast<std::int32_t>(std::min<std::int64_t>(run.plan.n_cells(), n) - 1);
   Components components;
   components.k = run.options.n_comps.value_or(std::min(300, limit));
-  PassClock clock;
+  PassClock clock(run.comm);
   with_pulse(run.comm, [&](PulseControl&) {
     if (run.comm.rank() != 0) return;
     const auto timed = clock.time(PassClock::Stage::computing);
     const auto more = run.budget.reserve(n * n * 8, "the covariance matrix of the kept genes");
     components = solve(*gram, run.plan.n_cells(), components.k);
   });
-  const auto k = static_cast<std::size_t>(components.k);
-  broadcast_doubles(run.comm, components.loadings, static_cast<std::size_t>(n) * k);
-  broadcast_doubles(run.comm, components.variance, k);
-  broadcast_doubles(run.comm, components.variance_ratio, k);
-  broadcast_doubles(run.comm, components.offset, k);
-  run.timings.push_back(clock.timing(run.comm.rank(), "eigenvectors", 1));
+  {
+    const Exchange exchange(run, "components", Exchange::Within::own_clock);
+    const auto k = static_cast<std::size_t>(components.k);
+    broadcast_doubles(run.comm, components.loadings, static_cast<std::size_t>(n) * k);
+    broadcast_doubles(run.comm, components.variance, k);
+    broadcast_doubles(run.comm, components.variance_ratio, k);
+    broadcast_doubles(run.comm, components.offset, k);
+  }
+  run.timings.push_back(clock.timing("eigenvectors", 1));
   return components;
 }
 

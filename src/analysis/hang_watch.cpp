@@ -8,6 +8,7 @@
 #include <cstdlib>
 
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/log.hpp"
 #include "cellmill/core/text.hpp"
 
 namespace cellmill {
@@ -24,7 +25,7 @@ namespace {
     }
   });
   std::this_thread::sleep_for(std::chrono::seconds(5));
-  std::fputs((message + "\n").c_str(), stderr);
+  log_failure(message, status);
   std::fflush(nullptr);
   std::_Exit(status);  // the main thread hangs, too: the other ranks will miss this one
 }
@@ -66,7 +67,7 @@ HangGuard::HangGuard(const HangWatch& watch, HangWatch::Clock::duration patience
           const auto hung = watch.older(now - patience);
           if (!hung) continue;
           const std::chrono::duration<double> taken = now - hung->since;
-          end_job(fmt::format("cellmill: error: {}{} has taken {}: the file system hangs; "
+          end_job(fmt::format("{}{} has taken {}: the file system hangs; "
                               "--io-timeout waits longer",
                               comm.size() > 1 ? fmt::format("rank {}: ", comm.rank()) : "",
                               hung->what, human_seconds(taken.count())),

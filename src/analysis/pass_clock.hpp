@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "cellmill/analysis/run.hpp"
+#include "cellmill/comm/communicator.hpp"
 
 namespace cellmill {
 
@@ -17,6 +18,8 @@ namespace cellmill {
 class PassClock {
  public:
   enum class Stage { reading, decoding, computing, writing };
+
+  explicit PassClock(const Communicator& comm) : comm_(comm) {}
 
   /// Adds the time until it dies to a stage.
   class Timed {
@@ -39,10 +42,10 @@ class PassClock {
   }
 
   /// What has been measured since construction; waiting is the threads' time that no stage accounts
-  /// for.
-  [[nodiscard]] RunSummary::Timing timing(int rank, std::string pass, int threads) const {
+  /// for, while the rank did not wait for others.
+  [[nodiscard]] RunSummary::Timing timing(std::string pass, int threads) const {
     RunSummary::Timing timing;
-    timing.rank = rank;
+    timing.rank = comm_.rank();
     timing.pass = std::move(pass);
     timing.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
@@ -50,8 +53,9 @@ class PassClock {
     timing.decoding = seconds(Stage::decoding);
     timing.computing = seconds(Stage::computing);
     timing.writing = seconds(Stage::writing);
+    timing.communicating = comm_.cost().seconds() - talked_before_;
     const double busy = timing.decoding + timing.computing + timing.writing;
-    timing.waiting = std::max(0.0, timing.seconds * threads - busy);
+    timing.waiting = std::max(0.0, (timing.seconds - timing.communicating) * threads - busy);
     timing.bytes = bytes_;
     timing.cells = cells_;
     return timing;
@@ -66,6 +70,8 @@ class PassClock {
     return 1e-9 * static_cast<double>(nanoseconds_[static_cast<std::size_t>(stage)]);
   }
 
+  const Communicator& comm_;
+  double talked_before_ = comm_.cost().seconds();
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   std::array<std::atomic<std::int64_t>, 4> nanoseconds_{};
   std::atomic<std::int64_t> cells_{0};

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "analysis/exchange.hpp"
 #include "analysis/pass_runner.hpp"
 #include "analysis/run_passes.hpp"
 #include "cellmill/compute/normalise.hpp"
@@ -140,7 +141,10 @@ void project_pass(RunContext& run, const Components& components, const std::vect
   };
   run_segments(run, pass);
   skip_to(reader.count());
-  for (const auto& [name, output] : outputs) output->exchange(run.comm);
+  {
+    const Exchange exchange(run, "borders of chunks", Exchange::Within::last_pass);
+    for (const auto& [name, output] : outputs) output->exchange(run.comm);
+  }
   with_pulse(run.comm, [&](PulseControl&) {
     for (const auto& [name, output] : outputs) output->finish();
   });

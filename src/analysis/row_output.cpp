@@ -33,6 +33,7 @@ class UnitOutput final : public RowOutput {
           std::min(rows.size(), static_cast<std::size_t>(border - next_) * row_bytes_);
       std::vector<std::byte>& to = next_ < own_begin_ ? head_ : unit_rows_;
       if (!is_done(next_)) {
+        if (unit_rows_.empty()) unit_rows_.reserve(most_unit_bytes());
         to.insert(to.end(), rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(bytes));
       }
       const bool in_own = next_ >= own_begin_;
@@ -54,7 +55,7 @@ class UnitOutput final : public RowOutput {
   void exchange(Communicator& comm) override {
     if (sends_head(rank_)) {
       comm.send(head_, owner(ranges_[static_cast<std::size_t>(rank_)].begin));
-      head_ = {};
+      head_ = std::vector<std::byte>();
     }
     for (int rank = rank_ + 1; rank < comm.size(); ++rank) {
       const std::int64_t begin = ranges_[static_cast<std::size_t>(rank)].begin;
@@ -97,6 +98,11 @@ class UnitOutput final : public RowOutput {
     int rank = 0;
     while (ranges_[static_cast<std::size_t>(rank)].end <= begin) ++rank;
     return rank;
+  }
+
+  /// What a unit takes: growing into it would take twice as much.
+  [[nodiscard]] std::size_t most_unit_bytes() const {
+    return static_cast<std::size_t>(std::min(unit_, ranges_.back().end)) * row_bytes_;
   }
 
   void write_unit(std::int64_t first_row) {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "analysis/choose_genes.hpp"
+#include "analysis/exchange.hpp"
 #include "analysis/joint_output.hpp"
 #include "analysis/run_fingerprint.hpp"
 #include "analysis/run_inputs.hpp"
@@ -163,7 +164,7 @@ RunSummary run_attempt(const RunOptions& options, Communicator& comm, Arena& are
   check_cells(options, inputs, plan);
 
   RunContext context{
-      options, comm, arena, *budget, inputs, plan, checkpoint ? &*checkpoint : nullptr, {}};
+      options, comm, arena, *budget, inputs, plan, checkpoint ? &*checkpoint : nullptr, {}, {}};
   std::shared_ptr<ScratchFile> scratch;
   MemoryBudget::Reservation standing;
   with_pulse(comm, [&](PulseControl&) {
@@ -173,8 +174,8 @@ RunSummary run_attempt(const RunOptions& options, Communicator& comm, Arena& are
     standing = budget->reserve(
         static_cast<std::int64_t>(plan.batch.size()) * 20 +
             inputs.n_genes() * static_cast<std::int64_t>(sizeof(GeneTally)) * arena.threads() +
-            inputs.n_batches() * GeneSums::bytes(inputs.n_genes()),
-        "per-gene and per-cell sums");
+            inputs.n_batches() * GeneSums::bytes(inputs.n_genes()) + output_buffers(options),
+        "per-gene and per-cell sums and the output's chunks");
   });
   const auto when_full =
       options.scratch == "auto" ? BlobStore::WhenFull::drop : BlobStore::WhenFull::fail;
@@ -198,7 +199,10 @@ RunSummary run_attempt(const RunOptions& options, Communicator& comm, Arena& are
   const Components components =
       gram_pass(context, counts, factors, slots, chosen.kept, cache, small, kept_nnz);
 
-  kept_nnz = all_gather(comm, kept_nnz);
+  {
+    const Exchange exchange(context, "sizes of segments", Exchange::Within::last_pass);
+    kept_nnz = all_gather(comm, kept_nnz);
+  }
   std::vector<std::int64_t> nonzeros_before = {0};
   std::partial_sum(kept_nnz.begin(), kept_nnz.end(), std::back_inserter(nonzeros_before));
   output->create(context, chosen, components, nonzeros_before);

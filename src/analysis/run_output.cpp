@@ -20,12 +20,13 @@ namespace {
 
 constexpr const char* run_attribute = "cellmill-run";  ///< of the root: which run it is written by
 
+constexpr std::int64_t most_chunk_bytes = std::int64_t{6} << 20;
+
 /// Rows in a chunk of an array of `n_rows` rows of `row_bytes`: a power of two, about 4 MiB, no
 /// more than there are.
 std::int64_t rows_of_chunk(std::int64_t row_bytes, std::int64_t n_rows) {
-  constexpr std::int64_t target = std::int64_t{6} << 20;
-  const auto fit =
-      std::bit_floor(static_cast<std::uint64_t>(std::max<std::int64_t>(target / row_bytes, 1)));
+  const auto fit = std::bit_floor(
+      static_cast<std::uint64_t>(std::max<std::int64_t>(most_chunk_bytes / row_bytes, 1)));
   return std::min(static_cast<std::int64_t>(fit), std::max<std::int64_t>(n_rows, 1));
 }
 
@@ -50,6 +51,12 @@ FrameOutput obs_output(const RunContext& run) {
 }
 
 }  // namespace
+
+std::int64_t output_buffers(const RunOptions& options) {
+  // A chunk of each array is filled, and encoded when it is full.
+  const std::int64_t arrays = options.write_x == WriteX::none ? 1 : 4;
+  return arrays * 2 * most_chunk_bytes;
+}
 
 RunOutput::RunOutput(const RunOptions& options, Communicator& comm, Leftover leftover)
     : options_(options),
@@ -86,7 +93,7 @@ void RunOutput::create_arrays(Group& root, const RunContext& run,
 
 void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Components& components,
                        const std::vector<std::int64_t>& nonzeros_before) {
-  PassClock clock;
+  PassClock clock(run.comm);
   k_ = components.k;
   cell_rows_ = run.plan.rows_of_ranks();
   nonzero_rows_.clear();
@@ -125,7 +132,7 @@ void RunOutput::create(RunContext& run, const ChosenGenes& chosen, const Compone
       with_pulse(run.comm, [&](PulseControl&) { sync_to_disk(partial()); });
     }
   }
-  run.timings.push_back(clock.timing(run.comm.rank(), "output (obs, var)", run.arena.threads()));
+  run.timings.push_back(clock.timing("output (obs, var)", run.arena.threads()));
 }
 
 ProjectionOutputs RunOutput::projection_outputs(PulseControl& control, const RowsOfArrays& done) {
@@ -171,10 +178,15 @@ bool is_partial_of(const std::filesystem::path& output, const std::string& run) 
 }
 
 void gather_timings(const RunContext& run, RunSummary& summary) {
-  nlohmann::json mine = {{"peak", peak_rss()}, {"timings", nlohmann::json::array()}};
+  nlohmann::json mine = {{"peak", peak_rss()},
+                         {"timings", nlohmann::json::array()},
+                         {"exchanges", nlohmann::json::array()}};
   for (const RunSummary::Timing& t : run.timings) {
     mine["timings"].push_back({t.rank, t.pass, t.seconds, t.reading, t.decoding, t.computing,
-                               t.waiting, t.writing, t.bytes, t.cells});
+                               t.waiting, t.writing, t.communicating, t.bytes, t.cells});
+  }
+  for (const RunSummary::Exchange& e : run.exchanges) {
+    mine["exchanges"].push_back({e.rank, e.what, e.bytes, e.waiting, e.moving});
   }
   const std::string text = mine.dump();
   for (const auto& bytes : run.comm.gather(std::as_bytes(std::span(text)), 0)) {
@@ -183,7 +195,11 @@ void gather_timings(const RunContext& run, RunSummary& summary) {
                               reinterpret_cast<const char*>(bytes.data()) + bytes.size());
     summary.peak_memory.push_back(of_rank["peak"]);
     for (const auto& t : of_rank["timings"]) {
-      summary.timeline.push_back({t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9]});
+      summary.timeline.push_back(
+          {t[0], t[1], t[2], t[3], t[4], t[5], t[6], t[7], t[8], t[9], t[10]});
+    }
+    for (const auto& e : of_rank["exchanges"]) {
+      summary.exchanges.push_back({e[0], e[1], e[2], e[3], e[4]});
     }
   }
 }

@@ -49,6 +49,9 @@ class RunOutput {
   std::int32_t k_ = 0;
 };
 
+/// Bytes that the chunks being filled and written take, at most, on each rank.
+[[nodiscard]] std::int64_t output_buffers(const RunOptions& options);
+
 /// Whether what lies under the output's partial name is this run's, as create() left it.
 [[nodiscard]] bool is_partial_of(const std::filesystem::path& output, const std::string& run);
 

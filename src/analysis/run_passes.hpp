@@ -33,6 +33,7 @@ struct RunContext {
   const CellPlan& plan;
   const Checkpoint* checkpoint;             ///< null: none
   std::vector<RunSummary::Timing> timings;  ///< of this rank
+  std::vector<RunSummary::Exchange> exchanges;
 
   [[nodiscard]] PassResources resources() const { return {arena, budget}; }
 };

@@ -37,6 +37,29 @@ std::int64_t rate(std::int64_t cells, double seconds) {
   return seconds > 0 ? static_cast<std::int64_t>(static_cast<double>(cells) / seconds) : 0;
 }
 
+/// The rank that lost most to waiting for others and exchanging sums, and where; nothing for one
+/// rank.
+std::string between_ranks(const RunSummary& summary) {
+  if (summary.peak_memory.size() < 2) return {};
+  std::map<int, double> of_rank;
+  for (const RunSummary::Timing& timing : summary.timeline) {
+    of_rank[timing.rank] += timing.communicating;
+  }
+  const auto less = [](const auto& a, const auto& b) { return a.second < b.second; };
+  const auto worst = std::max_element(of_rank.begin(), of_rank.end(), less);
+  std::string text = fmt::format("\nbetween ranks: at most {} waiting and communicating (rank {})",
+                                 human_seconds(worst->second), worst->first);
+  const auto cost = [](const RunSummary::Exchange& e) { return e.waiting + e.moving; };
+  const auto dearest =
+      std::max_element(summary.exchanges.begin(), summary.exchanges.end(),
+                       [&](const auto& a, const auto& b) { return cost(a) < cost(b); });
+  if (dearest != summary.exchanges.end()) {
+    text += fmt::format(", for {} ({}) at most {} (rank {})", dearest->what,
+                        human_bytes(dearest->bytes), human_seconds(cost(*dearest)), dearest->rank);
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string summary_text(const RunSummary& summary) {
@@ -68,6 +91,7 @@ std::string summary_text(const RunSummary& summary) {
     text += fmt::format("{} rank {} {}", rank == 0 ? "" : ",", rank,
                         human_bytes(summary.peak_memory[rank]));
   }
+  text += between_ranks(summary);
   text += fmt::format("\nwritten: {}\n", summary.output.string());
   return text;
 }
@@ -83,7 +107,8 @@ nlohmann::json summary_json(const RunSummary& summary) {
                          {"output", summary.output.string()},
                          {"plates", nlohmann::json::array()},
                          {"passes", nlohmann::json::array()},
-                         {"timeline", nlohmann::json::array()}};
+                         {"timeline", nlohmann::json::array()},
+                         {"exchanges", nlohmann::json::array()}};
   for (const RunSummary::Plate& plate : summary.plates) {
     json["plates"].push_back({{"name", plate.name},
                               {"cells_read", plate.cells_read},
@@ -106,8 +131,16 @@ nlohmann::json summary_json(const RunSummary& summary) {
                                 {"computing", t.computing},
                                 {"waiting", t.waiting},
                                 {"writing", t.writing},
+                                {"communicating", t.communicating},
                                 {"bytes", t.bytes},
                                 {"cells", t.cells}});
+  }
+  for (const RunSummary::Exchange& e : summary.exchanges) {
+    json["exchanges"].push_back({{"rank", e.rank},
+                                 {"what", e.what},
+                                 {"bytes", e.bytes},
+                                 {"waiting", e.waiting},
+                                 {"moving", e.moving}});
   }
   return json;
 }

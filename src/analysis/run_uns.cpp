@@ -115,6 +115,7 @@ void write_provenance(Group& root, const RunOptions& options, const std::string&
                       const RunSummary& summary) {
   using Plate = RunSummary::Plate;
   using Timing = RunSummary::Timing;
+  using Exchange = RunSummary::Exchange;
   nlohmann::json json = {
       {"version", version()}, {"options", run_options_json(options)}, {"fingerprint", fingerprint}};
   json["options"]["scratch"] = options.scratch;
@@ -133,8 +134,16 @@ void write_provenance(Group& root, const RunOptions& options, const std::string&
                       {"computing", column_of(summary.timeline, &Timing::computing)},
                       {"waiting", column_of(summary.timeline, &Timing::waiting)},
                       {"writing", column_of(summary.timeline, &Timing::writing)},
+                      {"communicating", column_of(summary.timeline, &Timing::communicating)},
                       {"bytes", column_of(summary.timeline, &Timing::bytes)},
                       {"cells", column_of(summary.timeline, &Timing::cells)}};
+  if (!summary.exchanges.empty()) {
+    json["exchanges"] = {{"rank", column_of(summary.exchanges, &Exchange::rank)},
+                         {"what", column_of(summary.exchanges, &Exchange::what)},
+                         {"bytes", column_of(summary.exchanges, &Exchange::bytes)},
+                         {"waiting", column_of(summary.exchanges, &Exchange::waiting)},
+                         {"moving", column_of(summary.exchanges, &Exchange::moving)}};
+  }
   json["memory"] = {{"peak_bytes", summary.peak_memory}};
   write_json(*root.group("uns"), "cellmill", json);
 }

@@ -113,7 +113,7 @@ class Copier {
     const ArrayInfo& info = array.info();
     const std::int64_t rows = info.shape.empty() ? 1 : info.shape[0];
     if (element_count(info) == 0) return;
-    constexpr std::int64_t block_bytes = std::int64_t{4} << 20;
+    constexpr std::int64_t block_bytes = std::int64_t{1} << 20;
     const std::int64_t unit = writer.unit_rows();
     const std::int64_t block =
         std::max<std::int64_t>(block_bytes / row_bytes(info.dtype, info.shape) / unit, 1) * unit;
@@ -126,9 +126,17 @@ class Copier {
                       info.location, human_bytes(chunk), human_bytes(layout_.memory)));
     }
     // A block is held decoded and encoded, and so is the chunk that it comes from.
-    const std::int64_t at_once = std::clamp<std::int64_t>(
-        layout_.memory / (2 * (std::min(block, rows) * row_bytes(info.dtype, info.shape) + chunk)),
-        1, arena_.threads());
+    const std::int64_t cost =
+        2 * (std::min(block, rows) * row_bytes(info.dtype, info.shape) + chunk);
+    if (cost > layout_.memory) {
+      throw input_error(fmt::format(
+          "{}: writing it in pieces of {} takes {}, at most {} are there; smaller "
+          "--shard-size and --chunk-size take less, or raise --memory",
+          info.location, human_bytes(std::min(block, rows) * row_bytes(info.dtype, info.shape)),
+          human_bytes(cost), human_bytes(layout_.memory)));
+    }
+    const std::int64_t at_once =
+        std::clamp<std::int64_t>(layout_.memory / cost, 1, arena_.threads());
     for (std::int64_t first = 0; first < blocks; first += at_once) {
       arena_.for_each(std::min(at_once, blocks - first), [&](std::int64_t i) {
         const std::int64_t begin = (first + i) * block;

@@ -1,7 +1,6 @@
 #include "cellmill/bench/file_rates.hpp"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -11,13 +10,16 @@
 
 namespace cellmill {
 
-FileRates file_rates(Arena& arena, const std::filesystem::path& folder, double seconds) {
+FileRates file_rates(Arena& arena, const std::filesystem::path& folder, std::int64_t memory,
+                     double seconds) {
   using Clock = std::chrono::steady_clock;
-  constexpr std::int64_t blocks = 48;
-  const std::vector<std::byte> block(std::size_t{4} << 20, std::byte{1});
-  std::array<std::int64_t, blocks> offsets{};
-  std::vector<std::vector<std::byte>> read(blocks, std::vector<std::byte>(block.size()));
-  const double bytes = static_cast<double>(block.size()) * blocks;
+  constexpr std::int64_t most_blocks = 48;
+  constexpr std::int64_t block_bytes = std::int64_t{4} << 20;
+  const auto blocks = std::clamp<std::int64_t>(memory / block_bytes - 1, 1, most_blocks);
+  const std::vector<std::byte> block(static_cast<std::size_t>(block_bytes), std::byte{1});
+  std::vector<std::int64_t> offsets(static_cast<std::size_t>(blocks));
+  std::vector<std::vector<std::byte>> read(offsets.size(), std::vector<std::byte>(block.size()));
+  const auto bytes = static_cast<double>(block_bytes * blocks);
   const auto rate_of = [&](const auto& body) {
     const auto begin = Clock::now();
     arena.for_each(blocks, body);

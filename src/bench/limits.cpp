@@ -10,7 +10,7 @@
 
 namespace cellmill {
 
-MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder,
+MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder, std::int64_t memory,
                              double mpi_start_seconds) {
   const auto backend = make_cpu_backend();
   const KernelRateOptions kernels;
@@ -19,8 +19,8 @@ MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder,
   limits.inflate_bytes = inflate_rate(arena);
   limits.blosc_bytes = blosc_rate(arena);
   limits.packed_rows_cells = packed_rows_rate(arena);
-  limits.copy_bytes = copy_rate(arena);
-  limits.file = file_rates(arena, folder);
+  limits.copy_bytes = copy_rate(arena, memory);
+  limits.file = file_rates(arena, folder, memory);
   limits.moments_cells = moments_rate(arena, kernels);
   limits.gram_cells = gram_rate(arena, *backend, kernels);
   limits.projection_cells = projection_rate(arena, *backend, kernels);

@@ -98,9 +98,10 @@ LoaderBench bench_loader(const LoaderBenchOptions& options) {
   const auto& run = bench.runs.front();
   if (run.cells > 0 && run.nonzeros > 0) {
     Arena arena(options.read.threads);
+    trim_heap();
     const double bytes_a_cell =
         8.0 * static_cast<double>(run.nonzeros) / static_cast<double>(run.cells);
-    bench.limit_cells_per_second = copy_rate(arena) / bytes_a_cell;
+    bench.limit_cells_per_second = copy_rate(arena, options.read.memory) / bytes_a_cell;
   }
   return bench;
 }

@@ -10,6 +10,7 @@
 #include "cellmill/anndata/anndata.hpp"
 #include "cellmill/bench/file_rates.hpp"
 #include "cellmill/compute/kernel_rates.hpp"
+#include "cellmill/core/memory.hpp"
 #include "cellmill/core/text.hpp"
 #include "cellmill/storage/codec_rates.hpp"
 
@@ -26,8 +27,9 @@ double over_ranks(Communicator& comm, double rate) {
 }
 
 /// Decoded bytes a second of the first plate's own chunks, values and columns alike.
-double own_decode_rate(const RunOptions& options, Communicator& comm, Arena& arena) {
-  constexpr std::int64_t sample = std::int64_t{128} << 20;
+double own_decode_rate(const RunOptions& options, Communicator& comm, Arena& arena,
+                       std::int64_t memory) {
+  const std::int64_t sample = std::min(memory, std::int64_t{128} << 20);
   const auto data = AnnData::open(options.plates.front());
   const auto x = data->root().group("X");
   const double values = decode_rate(arena, *x->array("data"), sample);
@@ -53,6 +55,8 @@ PipelineBench bench_pipeline(const RunOptions& options, Communicator& comm, Aren
   bench.mpi_start_seconds = mpi_start_seconds;
   bench.seconds = bench.summary.seconds + mpi_start_seconds;
 
+  trim_heap();
+  const std::int64_t memory = buffer_limit(options.memory, comm.local_size());
   double raw_nonzeros = 0;
   for (const auto& plate : options.plates)
     raw_nonzeros += static_cast<double>(AnnData::open(plate)->x().nnz());
@@ -64,10 +68,11 @@ PipelineBench bench_pipeline(const RunOptions& options, Communicator& comm, Aren
   constexpr double reference_nonzeros = 161;  // what the kernel rates are measured with
   const double density = kept_nonzeros / reference_nonzeros;
 
-  bench.inflate_seconds = raw_nonzeros * bytes_of_nonzero / own_decode_rate(options, comm, arena);
+  bench.inflate_seconds =
+      raw_nonzeros * bytes_of_nonzero / own_decode_rate(options, comm, arena, memory);
   const double scratch = scratch_bytes(bench.summary);
   const double output = cells * bench.summary.n_comps * static_cast<double>(sizeof(float));
-  const FileRates file = file_rates(arena, options.output.parent_path());
+  const FileRates file = file_rates(arena, options.output.parent_path(), memory);
   bench.copy_seconds = (scratch + output) / over_ranks(comm, file.write_bytes) +
                        scratch / over_ranks(comm, file.read_bytes);
   bench.moments_seconds = cells / over_ranks(comm, moments_rate(arena, kernels));

@@ -54,8 +54,8 @@ struct Item : Fetched {
 /// Reads every row of all sources, again and again with the same buffers.
 class Reading {
  public:
-  Reading(const ReadBenchOptions& options, Arena& arena)
-      : arena_(arena), budget_(options.memory > 0 ? options.memory : available_memory() / 10 * 7) {
+  Reading(const ReadBenchOptions& options, Arena& arena, std::int64_t memory)
+      : arena_(arena), budget_(memory) {
     std::vector<std::int64_t> rows;
     for (const auto& file : options.files) {
       sources_.push_back(AnnData::open(file));
@@ -117,16 +117,19 @@ class Reading {
   Pool<CsrChunk> chunks_;
 };
 
-/// Chunks of values and columns of all sources, about 256 MiB of them decoded.
-ChunkSample sample_of(std::span<const std::unique_ptr<AnnData>> sources,
-                      std::int64_t decoded_bytes) {
-  constexpr double most_bytes = 256 << 20;
+/// Chunks of values and columns of all sources, about 256 MiB of them decoded, or fewer that take
+/// `memory` encoded.
+ChunkSample sample_of(std::span<const std::unique_ptr<AnnData>> sources, const ReadBench& bench,
+                      std::int64_t memory) {
+  const auto decoded_bytes = static_cast<double>(std::max<std::int64_t>(bench.decoded_bytes, 1));
+  const auto stored_bytes = static_cast<double>(std::max<std::int64_t>(bench.stored_bytes, 1));
+  const double share =
+      std::min({1.0, 0x1p28 / decoded_bytes, static_cast<double>(memory) / stored_bytes});
   ChunkSample sample;
   for (const auto& source : sources) {
     const auto x = source->root().group("X");
     for (const char* name : {"data", "indices"}) {
-      sample.add(x->array(name),
-                 std::min(1.0, most_bytes / std::max(1.0, static_cast<double>(decoded_bytes))));
+      sample.add(x->array(name), share);
     }
   }
   return sample;
@@ -137,7 +140,8 @@ ChunkSample sample_of(std::span<const std::unique_ptr<AnnData>> sources,
 ReadBench bench_read(const ReadBenchOptions& options, Arena& arena) {
   ReadBench bench;
   reset_peak_rss();
-  Reading reading(options, arena);
+  const std::int64_t memory = buffer_limit(options.memory);
+  Reading reading(options, arena, memory / 4 * 3);
   for (const auto& source : reading.sources()) {
     const MatrixSource& x = source->x();
     bench.cells += x.n_rows();
@@ -158,7 +162,7 @@ ReadBench bench_read(const ReadBenchOptions& options, Arena& arena) {
   bench.peak_memory = peak_rss();
 
   // In turn, because machines get faster and slower: the ratio is what counts.
-  const ChunkSample sample = sample_of(reading.sources(), bench.decoded_bytes);
+  const ChunkSample sample = sample_of(reading.sources(), bench, memory / 4);
   const double share = static_cast<double>(bench.decoded_bytes) /
                        static_cast<double>(std::max<std::int64_t>(sample.decoded_bytes(), 1));
   Least readings;

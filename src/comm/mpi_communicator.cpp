@@ -13,6 +13,7 @@
 #include <deque>
 #include <exception>
 #include <list>
+#include <thread>
 #include <utility>
 
 #include "cellmill/comm/mpi.hpp"
@@ -95,44 +96,48 @@ class MpiCommunicator final : public Communicator {
 
   void all_reduce_sum(std::span<std::int64_t> values) override {
     meet("all_reduce_sum");
+    brings(values.size_bytes());
     for_each_part(values.size(), part_, [&](std::size_t begin, std::size_t count) {
       MPI_Request request = MPI_REQUEST_NULL;
       check(MPI_Iallreduce(MPI_IN_PLACE, values.data() + begin, static_cast<int>(count),
                            MPI_INT64_T, MPI_SUM, data_, &request),
             "MPI_Iallreduce");
-      complete(request);
+      complete(request, count * sizeof values[0]);
     });
   }
 
   void all_reduce_max(std::span<double> values) override {
     meet("all_reduce_max");
+    brings(values.size_bytes());
     for_each_part(values.size(), part_, [&](std::size_t begin, std::size_t count) {
       MPI_Request request = MPI_REQUEST_NULL;
       check(MPI_Iallreduce(MPI_IN_PLACE, values.data() + begin, static_cast<int>(count), MPI_DOUBLE,
                            MPI_MAX, data_, &request),
             "MPI_Iallreduce");
-      complete(request);
+      complete(request, count * sizeof values[0]);
     });
   }
 
   [[nodiscard]] std::int64_t exscan_sum(std::int64_t value) override {
     meet("exscan_sum");
+    brings(sizeof value);
     std::int64_t sum = 0;
     MPI_Request request = MPI_REQUEST_NULL;
     check(MPI_Iexscan(&value, &sum, 1, MPI_INT64_T, MPI_SUM, data_, &request), "MPI_Iexscan");
-    complete(request);
+    complete(request, sizeof value);
     return rank_ == 0 ? 0 : sum;  // MPI leaves rank 0's undefined
   }
 
   void broadcast(std::span<std::byte> bytes, int root) override {
     require_rank("broadcast", root);
     meet("broadcast");
+    brings(bytes.size());
     for_each_part(bytes.size(), part_, [&](std::size_t begin, std::size_t count) {
       MPI_Request request = MPI_REQUEST_NULL;
       check(MPI_Ibcast(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, root, data_,
                        &request),
             "MPI_Ibcast");
-      complete(request);
+      complete(request, count);
     });
   }
 
@@ -157,6 +162,7 @@ class MpiCommunicator final : public Communicator {
       to_self_.emplace_back(bytes.begin(), bytes.end());
       return;
     }
+    brings(bytes.size());
     const std::int64_t number = ++sent_[index(to)];
     const auto length = static_cast<std::int64_t>(bytes.size());
     check(MPI_Send(&length, 1, MPI_INT64_T, to, kLengthTag, data_), "MPI_Send");
@@ -170,7 +176,7 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Isend(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, to, kBytesTag, data_,
                       &request),
             "MPI_Isend");
-      complete(request);
+      complete(request, count);
     });
   }
 
@@ -197,7 +203,7 @@ class MpiCommunicator final : public Communicator {
       check(MPI_Irecv(bytes.data() + begin, static_cast<int>(count), MPI_BYTE, from, kBytesTag,
                       data_, &part),
             "MPI_Irecv");
-      complete(part);
+      complete(part, count);
     });
     received_[index(from)] = number;
     return bytes;
@@ -226,7 +232,7 @@ class MpiCommunicator final : public Communicator {
   }
 
   [[noreturn]] void abort(const std::string& message, int status) override {
-    std::fputs((message + "\n").c_str(), stderr);
+    log_failure(message, status);
     std::fflush(nullptr);
     MPI_Abort(MPI_COMM_WORLD, status);
     std::_Exit(status);
@@ -273,6 +279,12 @@ class MpiCommunicator final : public Communicator {
     return done != 0;
   }
 
+  void brings(std::size_t bytes) { cost_.bytes += static_cast<std::int64_t>(bytes); }
+
+  static double seconds_of(const Backoff& wait) {
+    return std::chrono::duration<double>(wait.waited()).count();
+  }
+
   /// Waits for `request`, unless the farewell of the rank it needs says that it never will be
   /// met.
   template <class Hopeless>
@@ -289,6 +301,7 @@ class MpiCommunicator final : public Communicator {
       }
       backoff.pause();
     }
+    cost_.waiting += seconds_of(backoff);
   }
 
   Error lost(const char* operation, int other) {
@@ -313,16 +326,26 @@ class MpiCommunicator final : public Communicator {
       }
       backoff.pause();
     }
+    cost_.waiting += seconds_of(backoff);
   }
 
-  /// Waits for an operation that all it needs have begun.
-  void complete(MPI_Request& request) {
+  /// Waits for an operation on so many bytes that all it needs have begun. MPI moves them while it
+  /// is tested, some tens of kilobytes each time: naps would make that the rate. So this waits
+  /// wide awake for as long as a fast network may take, and naps only for a slow one.
+  void complete(MPI_Request& request, std::size_t bytes) {
+    constexpr double slow = 50e6;  // bytes a second
+    const std::chrono::duration<double> awake(1e-4 + static_cast<double>(bytes) / slow);
     const Backoff backoff;
     vigil_->begin(Vigil::Clock::now());
     while (!test(request)) {
       keep_vigil();
-      backoff.pause();
+      if (backoff.waited() < awake) {
+        std::this_thread::yield();
+      } else {
+        backoff.pause();
+      }
     }
+    cost_.moving += seconds_of(backoff);
   }
 
   /// Takes in what was posted, and sees to it that a rank that died is noticed.

@@ -70,6 +70,11 @@ class Side {
   Side& operator=(const Side&) = delete;
   virtual ~Side() = default;
 
+  /// How long this rank, done, waited for the others.
+  [[nodiscard]] double waited() const {
+    return since_end_ ? std::chrono::duration<double>(since_end_->waited()).count() : 0;
+  }
+
  protected:
   /// Tells the other side how things stand.
   virtual void speak(InCall in_call) = 0;
@@ -347,10 +352,14 @@ class Point final : public Side {
 
 void with_pulse(Communicator& comm, const std::function<void(PulseControl&)>& work,
                 const PulseOptions& options) {
+  const auto run = [&](auto&& side) {
+    side.run();
+    if (comm.size() > 1) comm.add_waiting(side.waited());
+  };
   if (comm.rank() == 0) {
-    Centre(comm, work, options).run();
+    run(Centre(comm, work, options));
   } else {
-    Point(comm, work, options).run();
+    run(Point(comm, work, options));
   }
 }
 

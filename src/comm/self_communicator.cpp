@@ -7,6 +7,7 @@
 
 #include "cellmill/comm/communicator.hpp"
 #include "cellmill/core/error.hpp"
+#include "cellmill/core/log.hpp"
 
 namespace cellmill {
 namespace {
@@ -50,7 +51,7 @@ class SelfCommunicator final : public Communicator {
   [[nodiscard]] bool has_left(int) const override { return false; }
 
   [[noreturn]] void abort(const std::string& message, int status) override {
-    std::fputs((message + "\n").c_str(), stderr);
+    log_failure(message, status);
     std::fflush(nullptr);
     std::_Exit(status);
   }

@@ -146,9 +146,11 @@ double packed_rows_rate(Arena& arena, double seconds) {
       seconds);
 }
 
-double copy_rate(Arena& arena, double seconds) {
+double copy_rate(Arena& arena, std::int64_t memory, double seconds) {
   constexpr std::size_t block = std::size_t{1} << 20;
-  constexpr std::size_t blocks = 128;  // more than the caches hold
+  const auto fit = memory / 2 / static_cast<std::int64_t>(block);
+  const auto blocks = static_cast<std::size_t>(
+      std::clamp<std::int64_t>(fit, 1, 128));  // 128: more than most caches hold
   const Bytes from(block * blocks, std::byte{1});
   Bytes to(block * blocks, std::byte{2});
   return best_rate(

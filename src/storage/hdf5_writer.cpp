@@ -64,7 +64,13 @@ class DatasetWriter : public ArrayWriter {
         throw input_error("holds no strings of variable length, strings given");
       }
       check_rows({first_row, first_row + rows_of_strings(layout_.info.shape, rows.size())});
-      hdf5::write_strings(dataset_.get(), first_row, rows);
+      try {
+        hdf5::write_strings(dataset_.get(), first_row, rows);
+      } catch (const Error&) {
+        // libhdf5 did not hear of a failed write, and stumbles where it reads that back.
+        file_->check_written();
+        throw;
+      }
     });
     file_->check_written();
   }

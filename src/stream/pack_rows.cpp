@@ -3,6 +3,7 @@
 #include <bit>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "cellmill/core/clones.hpp"
 #include "cellmill/stream/packed_rows.hpp"
@@ -127,7 +128,15 @@ Packed pack_rows(const CsrChunk& rows) {
   header.exceptions = static_cast<std::int64_t>(exceptions.size());
   const std::size_t before_exceptions =
       static_cast<std::size_t>(at - packed.data()) + static_cast<std::size_t>(header.index_bytes);
-  packed.resize(before_exceptions + exceptions.size() * sizeof(float));
+  const std::size_t size = before_exceptions + exceptions.size() * sizeof(float);
+  if (size > packed.capacity()) {  // resize would take twice as much
+    Packed exact;
+    exact.reserve(size);
+    exact.resize(before_exceptions);
+    std::memcpy(exact.data(), packed.data(), before_exceptions);
+    packed = std::move(exact);
+  }
+  packed.resize(size);
   std::memcpy(packed.data(), &header, sizeof(PackedHeader));
   if (!exceptions.empty()) {
     std::memcpy(packed.data() + before_exceptions, exceptions.data(),

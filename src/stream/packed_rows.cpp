@@ -1,5 +1,6 @@
 #include "cellmill/stream/packed_rows.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
 
@@ -106,6 +107,15 @@ inline void for_each_column(const std::uint8_t*& at, const std::uint8_t* end, st
   }
 }
 
+/// A chunk that rows of all genes were in before holds several times what rows of a few need, and
+/// what nobody accounts for.
+void drop_excess(std::size_t nnz, CsrChunk& out) {
+  constexpr std::size_t worth_it = std::size_t{1} << 18;
+  if (out.values.capacity() <= std::max(2 * nnz, worth_it)) return;
+  out.indices = RawVector<std::int32_t>();  // `= {}` would keep the room
+  out.values = RawVector<float>();
+}
+
 }  // namespace
 
 void unpack_rows(std::span<const std::byte> packed, std::int32_t n_cols, CsrChunk& out) {
@@ -114,6 +124,7 @@ void unpack_rows(std::span<const std::byte> packed, std::int32_t n_cols, CsrChun
   out.first_row = h.first_row;
   out.n_cols = n_cols;
   out.indptr.resize(static_cast<std::size_t>(h.rows) + 1);
+  drop_excess(static_cast<std::size_t>(h.nnz), out);
   resize_for_reuse(out.indices, static_cast<std::size_t>(h.nnz));
   resize_for_reuse(out.values, static_cast<std::size_t>(h.nnz));
   const std::uint8_t* at = parts.index;

@@ -57,7 +57,9 @@ struct RunSummary {
     std::int64_t genes_with_counts = 0;
     std::int64_t genes_chosen = 0;
   };
-  /// Seconds of one rank in one pass; `reading` etc. are summed over its threads.
+  /// Seconds of one rank in one pass and the exchanges that follow it; `reading` etc. are summed
+  /// over its threads, `communicating` is time on the clock in which the rank, done with its part,
+  /// waited for others or exchanged sums with them.
   struct Timing {
     int rank = 0;
     std::string pass;
@@ -67,8 +69,17 @@ struct RunSummary {
     double computing = 0;
     double waiting = 0;
     double writing = 0;
+    double communicating = 0;
     std::int64_t bytes = 0;
     std::int64_t cells = 0;
+  };
+  /// What ranks told each other of one thing, and what it cost one rank; none where there is one.
+  struct Exchange {
+    int rank = 0;
+    std::string what;
+    std::int64_t bytes = 0;  ///< that this rank brought
+    double waiting = 0;      ///< seconds until all were there
+    double moving = 0;       ///< seconds of the exchange itself
   };
   std::vector<Plate> plates;
   std::int64_t n_cells = 0;
@@ -80,6 +91,7 @@ struct RunSummary {
   std::int64_t resumed_cells = 0;
   double seconds = 0;
   std::vector<Timing> timeline;
+  std::vector<Exchange> exchanges;
   std::vector<std::int64_t> peak_memory;  ///< bytes, of each rank
   std::filesystem::path output;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 
 #include "cellmill/core/parallel.hpp"
@@ -15,8 +16,9 @@ struct FileRates {
 };
 
 /// With all of the arena's threads, in blocks of 4 MiB, best of several rounds of about `seconds`
-/// in all. \throws Error(io) if the folder can't be written
+/// in all. \param memory bytes for its buffers; 200 MiB are enough
+/// \throws Error(io) if the folder can't be written
 [[nodiscard]] FileRates file_rates(Arena& arena, const std::filesystem::path& folder,
-                                   double seconds = 0.5);
+                                   std::int64_t memory, double seconds = 0.5);
 
 }  // namespace cellmill

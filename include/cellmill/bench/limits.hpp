@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
@@ -26,8 +27,9 @@ struct MachineLimits {
 };
 
 /// \param folder where files would be written
+/// \param memory bytes for buffers; 256 MiB are enough
 [[nodiscard]] MachineLimits measure_limits(Arena& arena, const std::filesystem::path& folder,
-                                           double mpi_start_seconds);
+                                           std::int64_t memory, double mpi_start_seconds);
 
 [[nodiscard]] std::string limits_text(const MachineLimits& limits);
 [[nodiscard]] nlohmann::json limits_json(const MachineLimits& limits);

@@ -61,9 +61,25 @@ class Communicator {
   /// return.
   [[noreturn]] virtual void abort(const std::string& message, int status) = 0;
 
+  /// What talking has cost this rank so far. MPI only; one rank and threads leave it at zero but
+  /// for the waits of the pulse.
+  struct Cost {
+    double waiting = 0;      ///< seconds until the others were there
+    double moving = 0;       ///< seconds of the operations themselves
+    std::int64_t bytes = 0;  ///< that this rank brought to collectives, or sent
+
+    [[nodiscard]] double seconds() const { return waiting + moving; }
+  };
+  [[nodiscard]] const Cost& cost() const { return cost_; }
+  /// For the pulse: a wait for other ranks that no collective accounts for.
+  void add_waiting(double seconds) { cost_.waiting += seconds; }
+
   /// Numbers this rank's pulses from 1, so that a late message of one pulse is not taken for the
   /// next one's.
   [[nodiscard]] std::int64_t next_pulse() { return ++pulses_; }
+
+ protected:
+  Cost cost_;
 
  private:
   std::int64_t pulses_ = 0;

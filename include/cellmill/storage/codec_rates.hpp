@@ -22,8 +22,9 @@ namespace cellmill {
 /// Rows of 1,750 counts out of packed rows (storage/packed_rows.hpp) in random order, columns to
 /// int32 and counts to float32, a batch of 64 after the other in the same place: cells per second.
 [[nodiscard]] double packed_rows_rate(Arena& arena, double seconds = 0.5);
-/// memcpy of 1 MiB blocks out of the caches.
-[[nodiscard]] double copy_rate(Arena& arena, double seconds = 0.5);
+/// memcpy of 1 MiB blocks, out of the caches where `memory`, which its buffers may take, is more
+/// than they hold; 256 MiB are enough.
+[[nodiscard]] double copy_rate(Arena& arena, std::int64_t memory, double seconds = 0.5);
 /// The chunks of an array on disk, as many as `most_bytes` decoded hold, evenly spread.
 [[nodiscard]] double decode_rate(Arena& arena, const Array& array, std::int64_t most_bytes,
                                  double seconds = 0.5);

@@ -5,6 +5,7 @@
 const INK = "#1c2733", GREY = "#8a949e", BLUE = "#0072b2", ORANGE = "#d55e00", GREEN = "#009e73";
 const ACTIVITIES = {
   reading: "#0072b2", decoding: "#56b4e9", computing: "#009e73", writing: "#cc79a7", waiting: "#d9d9d9",
+  communicating: "#d55e00",
 };
 const LEVEL_COLOURS = [
   "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c564b", "#b8ac00", "#6a3d9a", "#1b1b1b",
@@ -80,10 +81,15 @@ const shown = (number) => (number === null ? "–" : number.toFixed(3).replace("
 
 // Cells and genes -----------------------------------------------------------------------------------
 
-const manyNames = (names) => ({
-  type: "category", showgrid: false, tickvals: names, ticktext: names.map((name) => plain(short(name, 22))), automargin: true,
-  tickangle: names.length > 8 ? -60 : undefined, ...(names.length > 24 ? {showticklabels: false, title: {text: `${names.length}, in order`}} : {}),
-});
+/** An axis of names: all of them, or one in so many that there is room for. */
+function manyNames(names) {
+  const step = Math.ceil(names.length / 24), named = names.filter((_, i) => i % step === 0);
+  return {
+    type: "category", showgrid: false, automargin: true, tickangle: names.length > 8 ? -60 : undefined,
+    tickvals: named, ticktext: named.map((name) => plain(short(name, 22))),
+    ...(step > 1 ? {title: {text: `one in ${step} of ${names.length} is named`, standoff: 8}} : {}),
+  };
+}
 
 function drawFunnel(funnel) {
   const bars = (key, name, color) => ({type: "bar", name, x: funnel.plate, y: funnel[key], marker: {color},
@@ -294,13 +300,15 @@ function drawTimeline(timeline) {
       if (chosen !== 0 && chosen !== number + 1) return;
       const rows = timeline.pass.map((_, i) => i).filter((i) => timeline.pass[i] === pass);
       for (const [activity, color] of Object.entries(ACTIVITIES)) {
+        const summed = activity === "communicating" ? "" :
+          "<br>%{customdata[0]:.3~g} s summed over threads";
         traces.push({type: "bar", orientation: "h", name: activity, legendgroup: activity,
           showlegend: traces.length < Object.keys(ACTIVITIES).length,
           x: rows.map((i) => timeline.shares[activity][i] * timeline.seconds[i]), y: rows.map((i) => `rank ${timeline.rank[i]}`),
           marker: {color, line: {color: "#fff", width: 0.5}},
           customdata: rows.map((i) => [timeline[activity][i], timeline.seconds[i], timeline.shares[activity][i]]),
           hovertemplate: `%{y}, ${plain(pass)}<br>${activity}: %{customdata[2]:.0%} of %{customdata[1]:.3~g} s` +
-            "<br>%{customdata[0]:.3~g} s summed over threads<extra></extra>"});
+            `${summed}<extra></extra>`});
       }
     });
     const ranks = [...new Set(timeline.rank)];

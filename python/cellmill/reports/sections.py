@@ -12,7 +12,9 @@ import numpy as np
 from .cells import COLUMNS, DENSE_COMPONENTS, Cells
 from .reading import RunOutput
 
-_ACTIVITIES = ("reading", "decoding", "computing", "writing", "waiting")
+#: Seconds summed over threads.
+_OF_THREADS = ("reading", "decoding", "computing", "writing", "waiting")
+_ACTIVITIES = (*_OF_THREADS, "communicating")
 _TABLE_ROWS = 300
 
 
@@ -220,30 +222,40 @@ def _shown_ranks(ranks: np.ndarray, most: int = 128) -> np.ndarray:
     return ranks if len(ranks) <= most else ranks[np.linspace(0, len(ranks) - 1, most).astype(int)]
 
 
+def _shares(part: Mapping[str, Any]) -> dict[str, list[float]]:
+    """Of each pass's time on the clock, by activity."""
+    seconds, talked = (np.asarray(part[key], float) for key in ("seconds", "communicating"))
+    alone = 1 - np.divide(talked, seconds, out=np.zeros_like(seconds), where=seconds > 0).clip(0, 1)
+    total = np.sum([part[activity] for activity in _OF_THREADS], axis=0)
+    scale = np.divide(alone, total, out=np.zeros_like(alone), where=total > 0)
+    shares = {activity: (np.asarray(part[activity]) * scale).tolist() for activity in _OF_THREADS}
+    return shares | {"communicating": (1 - alone).tolist()}
+
+
 def time_section(run: RunOutput) -> Section:
     timeline = run.uns_cellmill.get("timeline", {})
     title = "Time and memory"
-    if any(key not in timeline for key in ("rank", "pass", "seconds", *_ACTIVITIES)) or not len(timeline["rank"]):
+    if any(key not in timeline for key in ("rank", "pass", "seconds", *_OF_THREADS)) or not len(timeline["rank"]):
         return Section("time", _section("time", title, _absent("uns/cellmill/timeline is not in this file.")))
+    # Older outputs lack it.
+    timeline = {"communicating": np.zeros(len(timeline["rank"])), **timeline}
     ranks = _shown_ranks(np.asarray(timeline["rank"]))
     shown = np.isin(timeline["rank"], ranks)
     part = {key: np.asarray(timeline[key])[shown].tolist() for key in ("rank", "seconds", *_ACTIVITIES)}
     part["pass"] = [str(name) for name in np.asarray(timeline["pass"], dtype=object)[shown]]
-    total = np.sum([part[activity] for activity in _ACTIVITIES], axis=0)
-    part["shares"] = {
-        activity: np.divide(part[activity], total, out=np.zeros_like(total), where=total > 0).tolist()
-        for activity in _ACTIVITIES
-    }
+    part["shares"] = _shares(part)
     rows = list(zip(part["rank"], part["pass"], part["seconds"], *(part[a] for a in _ACTIVITIES), strict=True))
     header = ["rank", "pass", "seconds", *_ACTIVITIES]
-    text = "<p>The bar of a pass is its time on the clock, split as its threads' time was.</p>"
+    text = (
+        "<p>The bar of a pass is its time on the clock: communicating is that in which a rank, done with its part, "
+        "waited for others or exchanged sums with them; the rest is split as its threads' time was.</p>"
+    )
     if len(ranks) < len(np.unique(timeline["rank"])):
         text += f"<p>{len(ranks)} of {len(np.unique(timeline['rank'])):,} ranks are shown.</p>"
-    below = _folded(
-        "The numbers as a table", table("Seconds; those of the activities are summed over threads", header, rows)
-    )
+    of_table = "Seconds; those of the activities but communicating are summed over threads"
+    below = _folded("The numbers as a table", table(of_table, header, rows))
     content = text + f'<div class="controls">{_select("time-pass", "Pass")}</div>'
-    caption = "What each rank did: reading, decoding, computing, writing, waiting."
+    caption = f"What each rank did: {', '.join(_ACTIVITIES)}."
     content += _figure("time-plot", caption, below, height=min(140 + 30 * len(ranks), 700))
     data: dict[str, Any] = {"timeline": part}
     passes = _passes(timeline)
