@@ -25,7 +25,7 @@ def slots(path: Path) -> dict[str, str]:
         found[name] = f"{values.dtype} {values.shape} {hashlib.sha256(raw).hexdigest()}"
 
     if path.suffix == ".zarr":
-        for name, member in zarr.open_group(path).members(max_depth=None):
+        for name, member in zarr.open_group(path, mode="r").members(max_depth=None):
             if isinstance(member, zarr.Array):
                 add(name, member[...])
     else:
