@@ -91,8 +91,8 @@ def test_killed_at_random_and_submitted_again(cluster, many, of_one_rank, second
     begin = begun(cluster, job)
     moment = begin + chance.uniform(0, 0.9) * seconds
     wait_for("the moment to strike", lambda: time.monotonic() > moment)
-    strike(cluster, job, kind, chance)
     struck = time.monotonic()
+    strike(cluster, job, kind, chance)
     wait_for("the job's end", lambda: state_of(cluster, job) in ENDED, 180)
     if kind != "node crash":
         wait_for("that no rank is left", lambda: not ranks_of(cluster), 10)
