@@ -158,9 +158,10 @@ class BenchCommand : public Command {
     if (genes_ > 0) {
       const std::vector<std::string> all = Dataset::open({options.files, {}, {}})->genes().names;
       const auto n = static_cast<std::int64_t>(all.size());
+      const std::int64_t wanted = std::min<std::int64_t>(genes_, n);
       options.read.genes.emplace();
-      for (std::int64_t i = 0; i < genes_; ++i) {
-        options.read.genes->push_back(all[static_cast<std::size_t>(even_part(n, genes_, i).begin)]);
+      for (std::int64_t i = 0; i < wanted; ++i) {
+        options.read.genes->push_back(all[static_cast<std::size_t>(even_part(n, wanted, i).begin)]);
       }
     }
     return options;

@@ -161,6 +161,7 @@ void tally(const CsrChunk& chunk, std::span<const std::int32_t> batch, const Pla
            MomentsPool& pool, SumsOfBatches& sums, const Add& add) {
   const std::vector<Range> runs = runs_of_batches(batch);
   std::vector<std::int32_t> present;
+  present.reserve(runs.size());
   for (const Range& run : runs) present.push_back(batch[static_cast<std::size_t>(run.begin)]);
   std::sort(present.begin(), present.end());
   present.erase(std::unique(present.begin(), present.end()), present.end());
@@ -195,6 +196,7 @@ std::vector<BatchSums> reduce_all(RunContext& run, SumsOfBatches& sums) {
   const Exchange exchange(run, "gene sums", Exchange::Within::last_pass);
   const std::vector<std::int64_t> cells = cells_of_batches(run);
   std::vector<BatchSums> reduced;
+  reduced.reserve(static_cast<std::size_t>(run.inputs.n_batches()));
   for (std::int32_t batch = 0; batch < run.inputs.n_batches(); ++batch) {
     reduced.push_back(sums.reduce(batch, cells[static_cast<std::size_t>(batch)], run.comm));
   }

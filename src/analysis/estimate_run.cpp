@@ -53,10 +53,10 @@ RunEstimate estimate_run(const RunOptions& options, Communicator& comm, const Ar
     const std::int64_t k = options.n_comps.value_or(300);
     const std::int64_t per_cell = estimate.nnz / std::max<std::int64_t>(estimate.n_cells, 1);
     const std::int64_t segment = segment_rows * per_cell * 16;  // encoded, decoded, packed
-    estimate.memory = current_rss() + segment * (arena.threads() + 2) +
-                      estimate.n_cells / comm.size() * 20 +
-                      typical_kept_genes * typical_kept_genes * 12 +
-                      inputs.n_genes() * 64 * inputs.n_batches() + output_buffers(options);
+    estimate.memory =
+        current_rss() + segment * (std::int64_t{arena.threads()} + 2) +
+        estimate.n_cells / comm.size() * 20 + typical_kept_genes * typical_kept_genes * 12 +
+        std::int64_t{64} * inputs.n_genes() * inputs.n_batches() + output_buffers(options);
     estimate.scratch = options.scratch == "none"
                            ? 0
                            : static_cast<std::int64_t>(nonzeros * packed_bytes_per_nonzero);
