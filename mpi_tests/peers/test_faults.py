@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -64,19 +65,17 @@ def test_a_read_that_never_comes_back_ends_the_job(simulated, tmp_path, hanging_
     assert not out.exists()
 
 
-@pytest.mark.parametrize("name", ["out.zarr", "out.h5ad"])
-@pytest.mark.parametrize("kilobytes", [64, 512, 1024])
-def test_a_full_output_disk_is_named(simulated, tmp_path, name, kilobytes):
-    """In a mount namespace of its own; the output takes more than a megabyte."""
+def with_small_disk(folder: Path, kilobytes: int, *command: object) -> subprocess.CompletedProcess:
+    """Runs the program where the folder is a disk of this size, and then lists what is left there.
+
+    In a mount namespace of its own; skips where that is not allowed.
+    """
     if os.geteuid() != 0 or shutil.which("unshare") is None:
         message = "mounting needs root and unshare"
         pytest.fail(message) if IN_CI else pytest.skip(message)
-    folder = tmp_path / "full"
-    folder.mkdir()
-    words = [str(PROGRAM), "run", *map(str, simulated), "-o", str(folder / name), "--scratch", "none"]
     script = f'mount -t tmpfs -o size={kilobytes}k tmpfs {folder} && "$@"; status=$?; ls -A {folder}; exit $status'
     ended = subprocess.run(
-        ["unshare", "--mount", "bash", "-c", script, "run", *words],
+        ["unshare", "--mount", "bash", "-c", script, "run", str(PROGRAM), *map(str, command)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -84,6 +83,16 @@ def test_a_full_output_disk_is_named(simulated, tmp_path, name, kilobytes):
     )
     if "Operation not permitted" in ended.stderr:
         pytest.skip("no mount namespaces here")
+    return ended
+
+
+@pytest.mark.parametrize("name", ["out.zarr", "out.h5ad"])
+@pytest.mark.parametrize("kilobytes", [64, 512, 1024])
+def test_a_full_output_disk_is_named(simulated, tmp_path, name, kilobytes):
+    """The output takes more than a megabyte."""
+    folder = tmp_path / "full"
+    folder.mkdir()
+    ended = with_small_disk(folder, kilobytes, "run", *simulated, "-o", folder / name, "--scratch", "none")
     assert ended.returncode == 1, ended.stderr
     errors = [line for line in ended.stderr.splitlines() if line.startswith("cellmill: error: ")]
     assert len(errors) == 1
@@ -93,24 +102,10 @@ def test_a_full_output_disk_is_named(simulated, tmp_path, name, kilobytes):
 
 
 def test_a_full_checkpoint_disk_costs_the_checkpoint_only(simulated, tmp_path):
-    """In a mount namespace of its own, the checkpoint's folder is a disk of 64 kB."""
-    if os.geteuid() != 0 or shutil.which("unshare") is None:
-        message = "mounting needs root and unshare"
-        pytest.fail(message) if IN_CI else pytest.skip(message)
     folder = tmp_path / "checkpoint"
     folder.mkdir()
-    command = ["run", *simulated, "--checkpoint", folder, "--checkpoint-every", 0.01]
-    words = [str(PROGRAM), *map(str, command), "-o", str(tmp_path / "out.zarr")]
-    script = f'mount -t tmpfs -o size=64k tmpfs {folder} && exec "$@"'
-    ended = subprocess.run(
-        ["unshare", "--mount", "bash", "-c", script, "run", *words],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    if "Operation not permitted" in ended.stderr:
-        pytest.skip("no mount namespaces here")
+    command = ["run", *simulated, "--checkpoint", folder, "--checkpoint-every", 0.01, "-o", tmp_path / "out.zarr"]
+    ended = with_small_disk(folder, 64, *command)
     assert ended.returncode == 0, ended.stderr
     assert ended.stderr.count("no checkpoint could be written") >= 1
     assert "No space left" in ended.stderr
